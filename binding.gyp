@@ -1,0 +1,30 @@
+{
+  "variables": { "sanitize%": "" },
+  "targets": [
+    {
+      "target_name": "weft",
+      "sources": [
+        "native/addon.cc",
+        "native/engine.cc",
+        "native/finish.cc",
+        "native/receive.cc",
+        "native/registry.cc",
+        "native/tap.cc",
+        "native/transmit.cc",
+        "native/uring.cc"
+      ],
+      "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],
+      "cflags": ["-Wall", "-Wextra", "<!(node -p \"process.env.CI ? '-Werror' : '-Wall'\")", "-O2"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"],
+      "cflags!": ["-O3"],
+      "cflags_cc!": ["-std=gnu++17", "-O3"],
+      "conditions": [
+        ["sanitize!=''", {
+          "cflags": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g"],
+          "ldflags": ["-fsanitize=<(sanitize)"]
+        }]
+      ]
+    }
+  ]
+}

@@ -1,0 +1,177 @@
+/**
+ * What the rest of control sees of a running switch: the API and the CLI's tables speak this interface and nothing below it.
+ * Implemented by `running.ts` over real workers, and by simulations in tests. Runs on the main thread; never touches a frame.
+ */
+import type { Document, PortDocument } from './config/document.ts';
+
+/** One step of a plan as a person reads it; `subject` is `bridge` or `bridge/port`. */
+export interface PlannedStep {
+  readonly verb: 'delete' | 'add' | 'change';
+  readonly subject: string;
+  readonly detail: string;
+}
+
+export interface ApplyResult {
+  readonly applied: boolean;
+  readonly steps: readonly PlannedStep[];
+  /** Unsaved changes of the running document that this apply undoes, as `bridge/port: what`. */
+  readonly undoes: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface BridgeRow {
+  readonly name: string;
+  readonly ports: number;
+  readonly fdbEntries: number;
+  readonly fdbLimit: number;
+  /** Seconds. */
+  readonly ageing: number;
+}
+
+export interface PortCounts {
+  readonly frames: number;
+  readonly bytes: number;
+  /** Frames as they are on a wire: a super-frame counts each of its segments. */
+  readonly segments: number;
+}
+
+export interface PortRow {
+  readonly bridge: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly device: string | null;
+  readonly netns: string | null;
+  readonly up: boolean;
+  /** Why a port is down, null when it is up. */
+  readonly reason: string | null;
+  /** As a person writes it: `access 10`, `trunk 10,20-29`, `trunk all`. */
+  readonly vlan: string;
+  readonly mtu: number;
+  /** Bits per second, null where unknown. */
+  readonly speed: number | null;
+  readonly receive: PortCounts;
+  readonly transmit: PortCounts;
+  /** Lost before we could read, by the kernel's own reason. */
+  readonly missed: Readonly<Record<string, number>>;
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly fdbEntries: number;
+}
+
+export interface FdbRow {
+  readonly bridge: string;
+  readonly vlan: number;
+  readonly mac: string;
+  readonly port: string;
+  readonly type: 'learned' | 'static' | 'sticky';
+  /** Seconds since the address was last seen as a source; null for static entries. */
+  readonly age: number | null;
+}
+
+export interface FdbFilter {
+  readonly bridge?: string | undefined;
+  readonly port?: string | undefined;
+  readonly vlan?: number | undefined;
+  readonly mac?: string | undefined;
+}
+
+export interface VlanRow {
+  readonly bridge: string;
+  /** A VLAN, or a range of VLANs with the same members, as `10` or `11-4094`. */
+  readonly vlans: string;
+  readonly tagged: readonly string[];
+  readonly untagged: readonly string[];
+}
+
+export interface WorkerRow {
+  readonly index: number;
+  readonly cpu: number | null;
+  readonly state: 'starting' | 'running' | 'restarting' | 'stopped';
+  readonly restarts: number;
+  readonly turns: number;
+  /** Seconds of turns that moved a frame. */
+  readonly busySeconds: number;
+  readonly frames: number;
+  readonly activeFlows: number;
+  readonly io: 'io_uring' | 'read/write' | 'none';
+}
+
+export interface DropRow {
+  readonly bridge: string;
+  readonly port: string;
+  readonly reason: string;
+  readonly meaning: string;
+  readonly frames: number;
+}
+
+export type SwitchEvent =
+  | { readonly type: 'port-up'; readonly time: string; readonly bridge: string; readonly port: string }
+  | {
+      readonly type: 'port-down';
+      readonly time: string;
+      readonly bridge: string;
+      readonly port: string;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'address-moved';
+      readonly time: string;
+      readonly bridge: string;
+      readonly vlan: number;
+      readonly mac: string;
+      readonly from: string;
+      readonly to: string;
+    }
+  | { readonly type: 'worker-restarted'; readonly time: string; readonly worker: number; readonly reason: string }
+  | { readonly type: 'config-applied'; readonly time: string; readonly steps: number };
+
+export interface CaptureOptions {
+  readonly bridge?: string | undefined;
+  readonly port: string;
+  readonly direction: 'in' | 'out' | 'both';
+  readonly vlan?: number | undefined;
+  readonly mac?: string | undefined;
+  readonly etherType?: number | undefined;
+  /** Bytes kept of each frame. */
+  readonly snapLength: number;
+}
+
+/** One captured frame; `originalBytes` may exceed `bytes.length`. */
+export interface CapturedFrame {
+  readonly direction: 'in' | 'out';
+  /** Nanoseconds since the epoch, as a bigint of wall-clock time. */
+  readonly time: bigint;
+  readonly originalBytes: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface Capture extends AsyncIterable<CapturedFrame> {
+  /** Frames that the capture itself lost because its reader was too slow. */
+  readonly lost: number;
+  close(): void;
+}
+
+/** Every method that names something unknown rejects with a `RequestError` (errors.ts). */
+export interface Switch {
+  config(): Document;
+  apply(document: Document, options: { readonly dryRun: boolean }): Promise<ApplyResult>;
+  /** Writes the running document back to the file it came from, atomically. */
+  save(): Promise<{ readonly file: string }>;
+  addPort(bridge: string, port: PortDocument): Promise<ApplyResult>;
+  deletePort(bridge: string, name: string): Promise<ApplyResult>;
+  bridges(): BridgeRow[];
+  ports(): PortRow[];
+  fdb(filter: FdbFilter): FdbRow[];
+  addFdb(entry: { bridge: string; vlan: number; mac: string; port: string; type: 'static' | 'sticky' }): Promise<void>;
+  deleteFdb(entry: { bridge: string; vlan: number; mac: string }): Promise<void>;
+  /** Answers how many entries went. */
+  flushFdb(filter: { bridge?: string | undefined; port?: string | undefined; vlan?: number | undefined }): Promise<number>;
+  vlans(): VlanRow[];
+  workers(): WorkerRow[];
+  /** Ends a worker's thread and starts it again; other ports' traffic does not notice. */
+  restartWorker(index: number): Promise<void>;
+  drops(): DropRow[];
+  capture(options: CaptureOptions): Capture;
+  /** Calls back for every event until the returned function is called. */
+  onEvent(listener: (event: SwitchEvent) => void): () => void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,56 @@
+/**
+ * Every limit of the dataplane, with the assertions that relate them. Nothing here changes while a switch runs; what depends on
+ * the configuration (workers, FDB size) is in the arena's header instead. The addon exports its own idea of the shared ones.
+ */
+
+/** Worker threads of one daemon. */
+export const WORKERS_MAX = 16;
+/** Port numbers run from 1 to PORTS_MAX - 1; 0 means "none". A bond's members and a tunnel are ports too. */
+export const PORTS_MAX = 4096;
+export const BRIDGES_MAX = 256;
+export const VLANS_COUNT = 4096;
+
+/** Bytes free before a received frame: vnet header, pushed tags, later a tunnel header with options. */
+export const HEADROOM_BYTES = 128;
+/** How much of a frame lies in its head: enough for Ethernet, two tags, IPv6 with options and TCP, twice over in a tunnel. */
+export const HEAD_BYTES = 256;
+export const HEAD_STRIDE_BYTES = HEADROOM_BYTES + HEAD_BYTES;
+/** A large buffer holds head and tail in one piece: what a TAP reads. The odd KiB spreads heads over cache sets. */
+export const LARGE_STRIDE_BYTES = 66_560;
+/** The longest frame: 65,535 bytes of IP, an Ethernet header and two tags. */
+export const FRAME_BYTES_MAX = 65_535 + 14 + 8;
+export const FRAME_BYTES_MIN = 14;
+
+/** Frames that one worker may receive in one turn. */
+export const RECEIVE_SLOTS_COUNT = 512;
+/** Copies of heads (one per distinct form) that one worker may make in one turn. */
+export const REPLICA_SLOTS_COUNT = 512;
+export const SLOTS_COUNT = RECEIVE_SLOTS_COUNT + REPLICA_SLOTS_COUNT;
+/** Large buffers of one worker; a received frame that needs one and finds none stays in the kernel's queue. */
+export const LARGE_COUNT = 256;
+/** Entries of one transmit list. */
+export const LIST_COUNT_MAX = 1024;
+/** Frames read from one queue in one turn, so that one busy port can't starve the others. */
+export const BATCH_COUNT_MAX = 64;
+
+/** Patch ports that one frame may pass. */
+export const PATCH_HOPS_MAX = 8;
+
+/** Records of a command or event ring between control and a worker. */
+export const RING_COUNT = 1024;
+/** Int32 words of one ring record. */
+export const RING_RECORD_WORDS = 16;
+/** Bytes of a worker's ring of captured and punted frames. */
+export const CAPTURE_RING_BYTES = 4 << 20;
+export const INJECT_RING_BYTES = 256 << 10;
+
+export const FDB_ENTRIES_MAX = 1_000_000;
+export const FDB_ENTRIES_MIN = 1024;
+
+/** A worker sleeps no longer than this in one native wait, so that it can be ended. */
+export const WAIT_MS_MAX = 250;
+
+if (SLOTS_COUNT > LIST_COUNT_MAX) throw new Error('limits: a list must hold every slot of a turn');
+if (LARGE_STRIDE_BYTES < HEADROOM_BYTES + FRAME_BYTES_MAX) throw new Error('limits: a large buffer must hold a frame');
+if (LARGE_COUNT > RECEIVE_SLOTS_COUNT) throw new Error('limits: more large buffers than slots to name them');
+if (HEAD_BYTES < 192) throw new Error('limits: a head holds at least 192 bytes');

@@ -1,0 +1,133 @@
+/**
+ * Everything that one worker's hot code knows, as numbers: views over the arena and where its regions start. Made once per worker;
+ * the fields that change (tables, clock) are written once a turn by worker.ts. `…At` are word offsets unless the name says bytes.
+ */
+import { PORTS_MAX } from '../limits.ts';
+import { REASONS_COUNT } from '../drop.ts';
+import {
+  BLOCK_CELLS_AT,
+  Header,
+  PORT_CELLS_COUNT,
+  RESIDENCE_CELLS_COUNT,
+  TABLE_BRIDGES_AT,
+  TABLE_FLOOD_INDEX_AT,
+  TABLE_FLOOD_POOL_AT,
+  TABLE_MEMBERSHIP_AT,
+  TABLE_PORTS_AT,
+  workerRegion,
+} from './layout.ts';
+import type { View } from './view.ts';
+
+export class Lane {
+  readonly index: number;
+  readonly i32: Int32Array;
+  readonly u16: Uint16Array;
+  readonly u8: Uint8Array;
+  readonly f64: Float64Array;
+  readonly blockAt: number;
+  readonly batchesAt: number;
+  readonly receiveListAt: number;
+  readonly queuesAt: number;
+  readonly dirtyAt: number;
+  readonly refusedAt: number;
+  readonly listsAt: number;
+  readonly factsAt: number;
+  readonly headsAtBytes: number;
+  readonly largeAtBytes: number;
+  /** Cells (float64) from the arena's start. */
+  readonly blockCellsAt: number;
+  readonly countersAt: number;
+  readonly dropsAt: number;
+  readonly residenceAt: number;
+  readonly generationAt: number;
+  readonly tablesAt: number;
+  readonly tablesStride: number;
+  readonly fdbAt: number;
+  readonly fdbSeenAt: number;
+  readonly fdbLocksAt: number;
+  readonly fdbCountsAt: number;
+  readonly fdbBucketMask: number;
+
+  /** Compiled tables of this turn. */
+  portsAt = 0;
+  membershipAt = 0;
+  bridgesAt = 0;
+  floodIndexAt = 0;
+  floodPoolAt = 0;
+  generation = -1;
+
+  /** Seconds of the monotonic clock, at the start of this turn. */
+  nowS = 0;
+  dirtyCount = 0;
+  replicasUsed = 0;
+  /** Patch ports whose list waits to enter the peer bridge in this turn. */
+  readonly patches: Int32Array;
+  patchesCount = 0;
+  /** Sum of touched FDB words: keeps the engine from dropping the loads that warm the cache. */
+  touched = 0;
+  /** Highest port number in the tables. */
+  portsHigh = 0;
+  /** Where the search for an entry to evict goes on, and the entries that this worker learned last, oldest at the tail. */
+  evictAt = 0;
+  readonly recent: Int32Array;
+  recentHead = 0;
+  recentTail = 0;
+  tornReads = 0;
+  /** How many addresses moved in this turn, and the last of them. */
+  moves = 0;
+  movedKey0 = 0;
+  movedKey1 = 0;
+  movedBridge = 0;
+  movedFrom = 0;
+  movedTo = 0;
+
+  constructor(view: View, index: number) {
+    const layout = view.layout;
+    const word = (region: number): number => workerRegion(layout, region, index) >> 2;
+    this.index = index;
+    this.i32 = view.i32;
+    this.u16 = view.u16;
+    this.u8 = view.u8;
+    this.f64 = view.f64;
+    this.blockAt = word(Header.BLOCK_AT);
+    this.batchesAt = word(Header.BATCHES_AT);
+    this.receiveListAt = word(Header.RECEIVE_LIST_AT);
+    this.queuesAt = word(Header.QUEUES_AT);
+    this.dirtyAt = word(Header.DIRTY_AT);
+    this.refusedAt = word(Header.REFUSED_AT);
+    this.listsAt = word(Header.LISTS_AT);
+    this.factsAt = word(Header.FACTS_AT);
+    this.headsAtBytes = workerRegion(layout, Header.HEADS_AT, index);
+    this.largeAtBytes = workerRegion(layout, Header.LARGE_AT, index);
+    this.blockCellsAt = (workerRegion(layout, Header.BLOCK_AT, index) + BLOCK_CELLS_AT) >> 3;
+    this.countersAt = workerRegion(layout, Header.COUNTERS_AT, index) >> 3;
+    this.dropsAt = this.countersAt + PORTS_MAX * PORT_CELLS_COUNT;
+    this.residenceAt = this.dropsAt + PORTS_MAX * REASONS_COUNT;
+    this.generationAt = Header.TABLES_GENERATION;
+    this.tablesAt = layout.words[Header.TABLES_AT]! >> 2;
+    this.tablesStride = layout.words[Header.TABLES_STRIDE]! >> 2;
+    this.fdbAt = layout.words[Header.FDB_BUCKETS_AT]! >> 2;
+    this.fdbSeenAt = layout.words[Header.FDB_SEEN_AT]! >> 1;
+    this.fdbLocksAt = layout.words[Header.FDB_LOCKS_AT]! >> 2;
+    this.fdbCountsAt = layout.words[Header.FDB_COUNTS_AT]! >> 2;
+    this.fdbBucketMask = layout.fdbSlots / 4 - 1;
+    this.patches = new Int32Array(PORTS_MAX);
+    this.recent = new Int32Array(4096);
+  }
+
+  /** Takes up a generation of the compiled tables: offsets only, between turns. */
+  useTables(generation: number): void {
+    const at = this.tablesAt + (generation & 1) * this.tablesStride;
+    this.generation = generation;
+    this.portsAt = at + (TABLE_PORTS_AT >> 2);
+    this.membershipAt = at + (TABLE_MEMBERSHIP_AT >> 2);
+    this.bridgesAt = at + (TABLE_BRIDGES_AT >> 2);
+    this.floodIndexAt = at + (TABLE_FLOOD_INDEX_AT >> 2);
+    this.floodPoolAt = at + (TABLE_FLOOD_POOL_AT >> 2);
+    // Record 0 belongs to no port: its first word holds the highest number in use.
+    this.portsHigh = this.i32[this.portsAt]!;
+  }
+}
+
+// Cells per port must be in step with the arithmetic in counters.ts.
+if (RESIDENCE_CELLS_COUNT < 20) throw new Error('lane: too few residence cells');

@@ -1,0 +1,57 @@
+// HOT: stage 4. One egress, or the flood set: writes the EGRESS fact, a port or FLOOD. What has no way on drops with its reason; the
+// list is compacted in place.
+import { drop } from '../counters.ts';
+import { Drop } from '../drop.ts';
+import type { Lane } from '../memory/lane.ts';
+import { Fact, FACT_WORDS_SHIFT, Flag, MEMBERSHIP_WORDS, PORT_WORDS } from '../memory/layout.ts';
+import { lookUp } from '../tables/fdb.ts';
+import { bridgeBits, domainBits } from '../tables/fdb-layout.ts';
+import { PortFlag, PortWord } from '../tables/port-layout.ts';
+
+const VID_MASK = 0xfff;
+/** EGRESS of a frame that goes to its VLAN's flood set. */
+export const FLOOD = -1;
+
+/** Decides for `n` slots listed at word `list`, received on `port`; answers how many are left. */
+export function decide(lane: Lane, list: number, n: number, port: number): number {
+  const i32 = lane.i32;
+  const record = lane.portsAt + port * PORT_WORDS;
+  const bridge = i32[record + PortWord.BRIDGE]!;
+  const bits = bridgeBits(bridge);
+  const isProtected = (i32[record + PortWord.FLAGS]! & PortFlag.PROTECTED) !== 0;
+  let kept = 0;
+  for (let k = 0; k < n; k++) {
+    const slot = i32[list + k]!;
+    const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
+    let egress = FLOOD;
+    let reason = 0;
+    if ((i32[facts + Fact.FLAGS]! & Flag.GROUP) === 0) {
+      const at = i32[facts + Fact.HEAD_AT]! >> 2;
+      const w0 = i32[at]!;
+      const vid = i32[facts + Fact.TAG]! & VID_MASK;
+      const key0 = (w0 >>> 16) | (i32[at + 1]! << 16);
+      const found = lookUp(lane, i32[facts + Fact.DESTINATION_SET]!, key0, (w0 & 0xffff) | domainBits(bridge, vid), bits);
+      if (found !== 0) {
+        egress = found;
+        reason = found === port ? Drop.SAME_PORT : checkEgress(lane, found, vid, isProtected);
+      }
+    }
+    if (reason !== 0) {
+      drop(lane, reason === Drop.SAME_PORT ? port : egress, reason);
+    } else {
+      i32[facts + Fact.EGRESS] = egress;
+      i32[list + kept] = slot;
+      kept++;
+    }
+  }
+  return kept;
+}
+
+function checkEgress(lane: Lane, egress: number, vid: number, isProtected: boolean): number {
+  const i32 = lane.i32;
+  const flags = i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]!;
+  if ((flags & PortFlag.UP) === 0) return Drop.EGRESS_DOWN;
+  if ((i32[lane.membershipAt + egress * MEMBERSHIP_WORDS + (vid >>> 5)]! & (1 << (vid & 31))) === 0) return Drop.EGRESS_VLAN;
+  if (isProtected && (flags & PortFlag.PROTECTED) !== 0) return Drop.PROTECTED;
+  return 0;
+}

@@ -1,0 +1,81 @@
+// HOT: stage 5. A frame to many: one slot per distinct shape, never per port; tails are shared. A patch port gets a slot of its own,
+// since the peer bridge goes on changing it. Without a free slot that shape's ports lose the frame, counted each.
+import { count, drop } from '../counters.ts';
+import { Drop } from '../drop.ts';
+import { RECEIVE_SLOTS_COUNT, REPLICA_SLOTS_COUNT, HEAD_STRIDE_BYTES, HEADROOM_BYTES, VLANS_COUNT } from '../limits.ts';
+import type { Lane } from '../memory/lane.ts';
+import { Fact, FACT_WORDS, FACT_WORDS_SHIFT, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
+import { Form, SET_FORM_SHIFT, SET_PORT_MASK } from '../tables/flood-layout.ts';
+import { PortFlag, PortWord } from '../tables/port-layout.ts';
+import { resolve } from './6-resolve.ts';
+import { shapeOf, shape } from './shape.ts';
+
+const VID_MASK = 0xfff;
+
+/** A copy of a slot's head and facts in a slot of this turn's replicas; −1 when there is none left. */
+export function replicate(lane: Lane, slot: number): number {
+  if (lane.replicasUsed >= REPLICA_SLOTS_COUNT) return -1;
+  const i32 = lane.i32;
+  const copy = RECEIVE_SLOTS_COUNT + lane.replicasUsed;
+  lane.replicasUsed++;
+  const from = lane.factsAt + (slot << FACT_WORDS_SHIFT);
+  const to = lane.factsAt + (copy << FACT_WORDS_SHIFT);
+  for (let k = 0; k < FACT_WORDS; k++) i32[to + k] = i32[from + k]!;
+  const headBytes = i32[from + Fact.HEAD_BYTES]!;
+  const source = i32[from + Fact.HEAD_AT]! >> 2;
+  const headAt = lane.headsAtBytes + copy * HEAD_STRIDE_BYTES + HEADROOM_BYTES;
+  const words = (headBytes + 3) >> 2;
+  const target = headAt >> 2;
+  for (let k = 0; k < words; k++) i32[target + k] = i32[source + k]!;
+  i32[to + Fact.HEAD_AT] = headAt;
+  return copy;
+}
+
+/** Which flag a port must have to take this frame from a flood. */
+function wantedFlag(flags: number): number {
+  if ((flags & Flag.BROADCAST) !== 0) return PortFlag.FLOOD_BROADCAST;
+  return (flags & Flag.GROUP) !== 0 ? PortFlag.FLOOD_MULTICAST : PortFlag.FLOOD_UNKNOWN;
+}
+
+/** Sends a frame to every member of its (bridge, VLAN) but `port`, where it came from. */
+export function flood(lane: Lane, slot: number, port: number): void {
+  const i32 = lane.i32;
+  const record = lane.portsAt + port * PORT_WORDS;
+  const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
+  const vid = i32[facts + Fact.TAG]! & VID_MASK;
+  const set = lane.floodPoolAt + i32[lane.floodIndexAt + i32[record + PortWord.BRIDGE]! * VLANS_COUNT + vid]!;
+  const wanted = wantedFlag(i32[facts + Fact.FLAGS]!) | PortFlag.UP;
+  const isProtected = (i32[record + PortWord.FLAGS]! & PortFlag.PROTECTED) !== 0;
+  const native = (i32[facts + Fact.FLAGS]! & Flag.TAGGED) !== 0 ? Form.TAGGED : Form.UNTAGGED;
+  const members = i32[set]!;
+  let untagged = native === Form.UNTAGGED ? slot : -1;
+  let tagged = native === Form.TAGGED ? slot : -1;
+  let priority = -1;
+  let listed = 0;
+  for (let k = 1; k <= members; k++) {
+    const member = i32[set + k]!;
+    const egress = member & SET_PORT_MASK;
+    const flags = i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]!;
+    if (egress === port || (flags & wanted) !== wanted || (isProtected && (flags & PortFlag.PROTECTED) !== 0)) continue;
+    listed++;
+    const form = shapeOf(member >>> SET_FORM_SHIFT, i32[facts + Fact.TAG]!);
+    let out = form === Form.UNTAGGED ? untagged : form === Form.TAGGED ? tagged : priority;
+    if (out < 0 || (flags & PortFlag.PATCH) !== 0) {
+      out = replicate(lane, slot);
+      const reason = out < 0 ? Drop.NO_SLOT : shape(lane, out, form);
+      if (reason !== 0) {
+        drop(lane, egress, reason);
+        continue;
+      }
+      if ((flags & PortFlag.PATCH) === 0) {
+        if (form === Form.UNTAGGED) untagged = out;
+        else if (form === Form.TAGGED) tagged = out;
+        else priority = out;
+      }
+    }
+    resolve(lane, out, egress);
+  }
+  if (listed === 0) drop(lane, port, Drop.NO_EGRESS);
+  else if (listed > 1) count(lane, port, PortCell.REPLICATED, listed - 1);
+  count(lane, port, PortCell.FLOODED, 1);
+}

@@ -1,0 +1,16 @@
+// HOT: stage 6. From a port to the leaf queue that carries it. A patch port's frame waits in that port's own list, to enter the peer
+// bridge in the same turn; a bond's member and a tunnel's remote and outer header are chosen here too.
+import type { Lane } from '../memory/lane.ts';
+import { PORT_WORDS, Queue } from '../memory/layout.ts';
+import { PortFlag, PortWord } from '../tables/port-layout.ts';
+import { emit } from './7-emit.ts';
+
+/** Hands a slot, already in the egress's shape, to that egress. */
+export function resolve(lane: Lane, slot: number, egress: number): void {
+  const flags = lane.i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]!;
+  if ((flags & PortFlag.PATCH) !== 0 && lane.i32[lane.queuesAt + egress * Queue.WORDS + Queue.COUNT] === 0) {
+    lane.patches[lane.patchesCount] = egress;
+    lane.patchesCount = (lane.patchesCount + 1) | 0;
+  }
+  emit(lane, slot, egress, flags & PortFlag.PATCH);
+}

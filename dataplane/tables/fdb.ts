@@ -1,0 +1,69 @@
+// HOT: the forwarding database, read side, and the fast half of learning. Called by path/3-learn and path/4-decide in every worker;
+// layout and invariants are in fdb-layout.ts, everything that writes keys is in fdb-write.ts.
+import type { Lane } from '../memory/lane.ts';
+import { FDB_BUCKET_WORDS } from '../memory/layout.ts';
+import {
+  BRIDGE_MASK,
+  checkOf,
+  DESTINATION_MASK,
+  ENTRY_CHECK,
+  ENTRY_KEY1,
+  ENTRY_VALUE,
+  GENERATION_MASK,
+  GENERATION_SHIFT,
+  otherBucket,
+  PORT_GENERATIONS_AT,
+} from './fdb-layout.ts';
+
+/** The entry of this key in one bucket as a word offset, 0 when it isn't there. A torn entry is none. */
+export function findInBucket(lane: Lane, bucket: number, key0: number, key1: number, bits: number): number {
+  const i32 = lane.i32;
+  const at = lane.fdbAt + bucket * FDB_BUCKET_WORDS;
+  const end = at + FDB_BUCKET_WORDS;
+  for (let e = at; e < end; e += 4) {
+    if (i32[e] === key0 && i32[e + ENTRY_KEY1] === key1) {
+      const value = i32[e + ENTRY_VALUE]!;
+      if (value !== 0 && (value & BRIDGE_MASK) === bits) {
+        if (i32[e + ENTRY_CHECK] === checkOf(key0, key1, value)) return e;
+        lane.tornReads = (lane.tornReads + 1) | 0;
+      }
+    }
+  }
+  return 0;
+}
+
+/** The entry of this key, whatever its generation, as a word offset; 0 when there is none. */
+export function find(lane: Lane, bucket: number, key0: number, key1: number, bits: number): number {
+  const entry = findInBucket(lane, bucket, key0, key1, bits);
+  if (entry !== 0) return entry;
+  return findInBucket(lane, otherBucket(bucket, key0, key1, lane.fdbBucketMask), key0, key1, bits);
+}
+
+/** A value without its static and sticky bits: what a learned entry of `port` looks like now. */
+export function valueFor(lane: Lane, port: number, bits: number): number {
+  return port | bits | ((lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + port]! & GENERATION_MASK) << GENERATION_SHIFT);
+}
+
+/** Whether a value's port was flushed since it was written. */
+export function isStale(lane: Lane, value: number): boolean {
+  const port = value & DESTINATION_MASK;
+  const generation = lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + port]! & GENERATION_MASK;
+  return ((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== generation;
+}
+
+/** Where this address lives: its destination, or 0 when it is unknown. `bits` as bridgeBits gives them. */
+export function lookUp(lane: Lane, bucket: number, key0: number, key1: number, bits: number): number {
+  const entry = find(lane, bucket, key0, key1, bits);
+  if (entry === 0) return 0;
+  // Read again after the check: a destination from a value that changed meanwhile would be a wrong port, so it is checked once more.
+  const value = lane.i32[entry + ENTRY_VALUE]!;
+  if (lane.i32[entry + ENTRY_CHECK] !== checkOf(key0, key1, value) || isStale(lane, value)) return 0;
+  return value & DESTINATION_MASK;
+}
+
+/** Marks an entry as seen in this second; writes only when that is news. */
+export function refresh(lane: Lane, entry: number): void {
+  const cell = lane.fdbSeenAt + ((entry - lane.fdbAt) >> 2);
+  const now = lane.nowS & 0xffff;
+  if (lane.u16[cell] !== now) lane.u16[cell] = now;
+}

@@ -1,0 +1,49 @@
+/**
+ * A port in the compiled tables: the words of its record and the bits of its flags. Control's compile writes them, the path reads them.
+ */
+export const PortWord = {
+  FLAGS: 0,
+  BRIDGE: 1,
+  MODE: 2,
+  /** The access, native or service VLAN; 0 is VLAN 0, the untagged frames of a trunk without a native VLAN. */
+  VLAN: 3,
+  /** Bytes behind the Ethernet header and its tags. */
+  MTU: 4,
+  KIND: 5,
+  /** A patch port's other side. */
+  PEER: 6,
+  /** TPID that untagged frames get when a tag is pushed: 0x8100, or the service tag of a dot1q-tunnel port. */
+  TPID: 7,
+  PRIORITY_TAGS: 8,
+  /** Which of 01-80-C2-00-00-00 … -0F this port forwards, a bit each. */
+  RESERVED: 9,
+  /** Addresses that may be learned on this port; 0 means no limit of its own. */
+  FDB_LIMIT: 10,
+  /** What this egress takes unfinished: bits of `Takes`. */
+  TAKES: 11,
+  /** Flood pool offset in words of the customer VLANs that a dot1q-tunnel port admits, 0 for all. */
+  CUSTOMER_VLANS: 12,
+} as const;
+
+export const PortFlag = {
+  PRESENT: 1,
+  UP: 2,
+  LEARN: 4,
+  STICKY: 8,
+  PROTECTED: 16,
+  FLOOD_UNKNOWN: 32,
+  FLOOD_MULTICAST: 64,
+  FLOOD_BROADCAST: 128,
+  PATCH: 256,
+} as const;
+
+export const VlanMode = { TRUNK: 0, ACCESS: 1, NATIVE_TAGGED: 2, NATIVE_UNTAGGED: 3, TUNNEL: 4 } as const;
+
+export const PriorityTags = { NO: 0, IF_NONZERO: 1, ALWAYS: 2 } as const;
+
+export const PortKind = { NONE: 0, TAP: 1, MEMORY: 2, PCAP: 3, NULL: 4, PATCH: 5 } as const;
+
+export const Takes = { CHECKSUM: 1, TSO4: 2, TSO6: 4, USO: 8, ALL: 15 } as const;
+
+/** Words of a bridge's record. */
+export const BridgeWord = { PRESENT: 0, FDB_LIMIT: 1, AGEING_S: 2 } as const;

@@ -1,0 +1,78 @@
+/**
+ * The addon as TypeScript sees it. Loaded once per environment; refuses to load when its idea of the arena differs from layout.ts.
+ * Cold calls throw an Error with `code`, `errno`, `syscall` and a subject; hot calls take and return int32 only.
+ */
+import { createRequire } from 'node:module';
+import { abiOf } from './abi.ts';
+
+/** What opening a TAP answers. `handle` names the device in the process-wide registry until `closeDevice`. */
+export interface OpenedTap {
+  readonly handle: number;
+  readonly name: string;
+  /** True when no device of that name was there before. */
+  readonly created: boolean;
+  /** Bits of TUN_F_* that the kernel took. */
+  readonly offloads: number;
+}
+
+export interface Addon {
+  /** Name and value of every size and offset that both sides use. */
+  abi(): Record<string, number>;
+  /** Makes the process's arena, once; huge pages when `huge` and there are enough free ones. */
+  createArena(bytes: number, huge: boolean): { readonly huge: boolean };
+  /** This environment's own mapping of the process's arena. */
+  mapArena(): ArrayBuffer;
+  /** Opens (and makes, persistent, when it isn't there) a multi-queue TAP with all its queues; in the namespace at `netns` or here. */
+  openTap(name: string, queues: number, netns: string | null): OpenedTap;
+  /** Makes a persistent device of ours go away with its last descriptor. */
+  unpersistTap(handle: number): void;
+  /** Gives up the registry's reference; workers that still hold a queue keep it open until they detach. */
+  closeDevice(handle: number): void;
+  /** Ends worker `index`'s wait. Callable from any thread. */
+  kick(index: number): void;
+  /** What the kernel lost before we could read it, since the device was opened; −1 when it can't be told. */
+  devices(): number;
+
+  /** Makes this thread worker `index`: its ring, epoll set and scratch. Returns WorkerIo. */
+  engineOpen(index: number, io: 'auto' | 'io_uring' | 'read-write'): number;
+  engineClose(): void;
+  /** Serves queue `queue` of device `handle` as `port` from the next turn on. 0, or −errno. */
+  attachQueue(port: number, handle: number, queue: number): number;
+  detachQueue(port: number): number;
+  /** Pins this thread. 0, or −errno. */
+  pin(cpu: number): number;
+  nameThread(name: string): void;
+
+  /** HOT: transmit every listed queue, read the clock, look or wait, receive. Frames received, or −errno for a broken worker. */
+  turn(): number;
+}
+
+const require = createRequire(import.meta.url);
+let loaded: Addon | null = null;
+
+/** The addon of this environment. Throws with the remedy when it was not built or doesn't fit. */
+export function addon(): Addon {
+  if (loaded !== null) return loaded;
+  let found: Addon;
+  try {
+    found = require(`${addonFolder()}/weft.node`) as Addon;
+  } catch (cause) {
+    throw new Error(`the addon could not be loaded (${(cause as Error).message}); build it with: npm run build`, { cause });
+  }
+  const theirs = found.abi();
+  for (const [name, ours] of Object.entries(abiOf())) {
+    if (theirs[name] !== ours) {
+      throw new Error(`addon and layout.ts disagree on ${name}: ${theirs[name]} there, ${ours} here; rebuild with: npm run build`);
+    }
+  }
+  loaded = found;
+  return found;
+}
+
+function addonFolder(): string {
+  const override = process.env['WEFT_ADDON'];
+  if (override !== undefined) return override;
+  const here = import.meta.dirname;
+  // dist/native when compiled, native when run from source by the tests.
+  return here.endsWith('/dist/native') ? `${here}/../../build/Release` : `${here}/../build/Release`;
+}

@@ -1,0 +1,99 @@
+// One worker's native half: its queues, its epoll set, its ring, and the turn. Belongs to one thread from open to destruction.
+// Knows descriptors and bytes; which frame goes where was decided in TypeScript.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <sys/uio.h>
+#include <vector>
+
+#include "abi.h"
+#include "finish.h"
+#include "registry.h"
+#include "uring.h"
+
+namespace weft {
+
+enum class Io { kNone = 0, kReadWrite = 1, kUring = 2 };
+
+/// A queue of a device, served by this worker as one port.
+struct QueueEnd {
+  std::shared_ptr<Device> device;
+  int fd = -1;
+  int32_t port = 0;
+  uint32_t file = 0;           // slot in the ring's file table
+  uint32_t window = 4;         // frames that the next read asks for
+  bool ready = false;          // readable, as far as we know
+};
+
+class Engine {
+ public:
+  Engine(std::shared_ptr<Mapping> mapping, int32_t index);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Sets up epoll and, unless `want` forbids it, the ring. Answers what will be used; kNone and errno when nothing could be.
+  Io open(Io want, int* error);
+  int attach(int32_t port, std::shared_ptr<Device> device, int32_t queue);
+  int detach(int32_t port);
+
+  /// HOT: transmit, clock, look or wait, receive. Frames received, or −errno for a broken worker.
+  int32_t turn();
+
+ private:
+  // engine.cc
+  uint8_t* region(int32_t word) const;
+  int32_t* words(int32_t word) const { return reinterpret_cast<int32_t*>(region(word)); }
+  int32_t* fact(int32_t slot) const { return facts_ + slot * kFactWords; }
+  void read_clock();
+  int look(int wait_ms);
+
+  // transmit.cc
+  void transmit();
+  void transmit_queue(int32_t port);
+  void put_frame(QueueEnd& end, int32_t entry);
+  void put_finished(QueueEnd& end, int32_t entry);
+  void write_vnet(uint8_t* at, const int32_t* facts, bool checksum_done) const;
+  void send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed);
+  void send_pieces(QueueEnd& end, int32_t entry, const iovec& head, const iovec& tail);
+  void flush();
+  void refuse(int32_t port, int32_t entry, int error);
+  void refuse_completion(const io_uring_cqe& done);
+
+  // receive.cc
+  int32_t receive();
+  int32_t receive_uring();
+  int32_t receive_plain();
+  bool accept(QueueEnd& end, int32_t slot, int32_t large, int32_t result);
+  void close_batch(QueueEnd& end, int32_t first);
+  void settle_window(QueueEnd& end, uint32_t asked, uint32_t got, int32_t error);
+
+  const std::shared_ptr<Mapping> mapping_;
+  uint8_t* const arena_;
+  const int32_t index_;
+  int32_t* const block_;
+  int32_t* const batches_;
+  int32_t* const list_;
+  int32_t* const queues_;
+  int32_t* const dirty_;
+  int32_t* const refused_;
+  int32_t* const lists_;
+  int32_t* const facts_;
+  uint8_t* const heads_;
+  uint8_t* const large_;
+
+  Io io_ = Io::kNone;
+  Descriptor epoll_;
+  int control_ = -1;
+  Uring uring_;
+  std::unique_ptr<QueueEnd> ends_[kPortsMax];
+  std::vector<QueueEnd*> ready_;
+  std::vector<uint32_t> free_files_;
+  uint32_t looks_skipped_ = 0;
+  static constexpr uint32_t kPiecesMax = 1024;
+  iovec pieces_[kPiecesMax];
+  uint32_t pieces_used_ = 0;
+  std::vector<uint8_t> scratch_;
+  Finisher finisher_;
+};
+
+}  // namespace weft

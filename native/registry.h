@@ -1,0 +1,67 @@
+// The addon's only global: the process's arena, its devices and the workers' control eventfds. The main environment owns them
+// here; workers borrow by handle. Every function locks; none is called per frame.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "abi.h"
+#include "descriptor.h"
+#include "failure.h"
+
+namespace weft {
+
+/// One mapping of the arena, unmapped when its last user lets go.
+class Mapping {
+ public:
+  Mapping(void* at, size_t bytes) : at_(static_cast<uint8_t*>(at)), bytes_(bytes) {}
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping();
+  uint8_t* at() const { return at_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  uint8_t* at_;
+  size_t bytes_;
+};
+
+/// A TAP with one descriptor per queue. Shared by the registry and by the workers that serve a queue.
+struct Device {
+  std::string name;
+  std::vector<Descriptor> queues;
+  unsigned offloads = 0;
+};
+
+class Registry {
+ public:
+  static Registry& get();
+
+  Failure create_arena(size_t bytes, bool want_huge, bool* got_huge);
+  /// A new mapping of the arena; null when there is no arena or no address space.
+  std::shared_ptr<Mapping> map_arena();
+
+  int32_t add(std::shared_ptr<Device> device);
+  std::shared_ptr<Device> find(int32_t handle);
+  bool remove(int32_t handle);
+  int32_t count();
+
+  /// The eventfd that ends worker `index`'s wait; −1 when there is no such worker.
+  int control(int32_t index);
+  void kick(int32_t index);
+
+ private:
+  Registry();
+  std::mutex lock_;
+  Descriptor arena_;
+  size_t arena_bytes_ = 0;
+  int32_t next_handle_ = 1;
+  std::unordered_map<int32_t, std::shared_ptr<Device>> devices_;
+  Descriptor controls_[kWorkersMax];
+};
+
+}  // namespace weft

@@ -1,0 +1,124 @@
+#include "tap.h"
+
+#include <cstring>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+namespace weft {
+
+namespace {
+
+// Newer than some distributions' headers (Linux 6.2).
+constexpr unsigned kTunUso4 = 0x20;
+constexpr unsigned kTunUso6 = 0x40;
+constexpr unsigned kOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+constexpr int kVnetBytes = 12;
+
+const char* hint_for(int error) {
+  switch (error) {
+    case ENOENT:
+      return "there is no /dev/net/tun: load the tun module, or pass the device into the container";
+    case EPERM:
+    case EACCES:
+      return "needs CAP_NET_ADMIN: run as root";
+    case EBUSY:
+      return "another program holds this TAP";
+    case EINVAL:
+      return "a device of this name exists and is no multi-queue TAP with a vnet header: remove it or choose another name";
+    case EMFILE:
+    case ENFILE:
+      return "too many open files: raise the limit (ulimit -n, LimitNOFILE=) or use fewer workers";
+    default:
+      return nullptr;
+  }
+}
+
+Failure failed(const char* syscall, const std::string& subject) { return {errno, syscall, subject, hint_for(errno)}; }
+
+Failure open_queue(const std::string& name, Device* device) {
+  Descriptor queue = Descriptor::open("/dev/net/tun", O_RDWR);
+  if (!queue.valid()) return failed("open", "/dev/net/tun");
+  struct ifreq request;
+  std::memset(&request, 0, sizeof request);
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE);
+  if (::ioctl(queue.get(), TUNSETIFF, &request) < 0) return failed("TUNSETIFF", name);
+  int bytes = kVnetBytes;
+  if (::ioctl(queue.get(), TUNSETVNETHDRSZ, &bytes) < 0) return failed("TUNSETVNETHDRSZ", name);
+  unsigned offloads = kOffloads | kTunUso4 | kTunUso6;
+  if (::ioctl(queue.get(), TUNSETOFFLOAD, offloads) < 0) {
+    offloads = kOffloads;
+    if (::ioctl(queue.get(), TUNSETOFFLOAD, offloads) < 0) return failed("TUNSETOFFLOAD", name);
+  }
+  device->offloads = offloads;
+  device->queues.push_back(std::move(queue));
+  return {};
+}
+
+bool exists_here(const std::string& name) {
+  Descriptor probe(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  struct ifreq request;
+  std::memset(&request, 0, sizeof request);
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  return probe.valid() && ::ioctl(probe.get(), SIOCGIFFLAGS, &request) == 0;
+}
+
+OpenedTap open_here(const std::string& name, int32_t queues) {
+  OpenedTap opened;
+  opened.created = !exists_here(name);
+  opened.device = std::make_shared<Device>();
+  opened.device->name = name;
+  for (int32_t k = 0; k < queues && !opened.failure; k++) opened.failure = open_queue(name, opened.device.get());
+  // Persistence comes last: a device that could not be opened whole vanishes with its descriptors.
+  if (!opened.failure && ::ioctl(opened.device->queues[0].get(), TUNSETPERSIST, 1) < 0) {
+    opened.failure = failed("TUNSETPERSIST", name);
+  }
+  if (opened.failure) opened.device.reset();
+  return opened;
+}
+
+struct Errand {
+  const std::string& name;
+  int32_t queues;
+  const char* netns;
+  OpenedTap opened;
+};
+
+void* run_errand(void* argument) {
+  Errand& errand = *static_cast<Errand*>(argument);
+  const Descriptor space = Descriptor::open(errand.netns, O_RDONLY);
+  if (!space.valid()) {
+    errand.opened.failure = {errno, "open", errand.netns, "there is no such network namespace: make it with ip netns add"};
+  } else if (::setns(space.get(), CLONE_NEWNET) < 0) {
+    errand.opened.failure = {errno, "setns", errand.netns, "entering a network namespace needs CAP_SYS_ADMIN: run as root"};
+  } else {
+    errand.opened = open_here(errand.name, errand.queues);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+OpenedTap open_tap(const std::string& name, int32_t queues, const char* netns) {
+  if (name.empty() || name.size() >= IFNAMSIZ) return {{EINVAL, "TUNSETIFF", name, "a device name has 1 to 15 characters"}, nullptr, false};
+  if (queues < 1 || queues > kWorkersMax) return {{EINVAL, "TUNSETIFF", name, "a TAP has 1 to 16 queues"}, nullptr, false};
+  if (netns == nullptr) return open_here(name, queues);
+  // A namespace belongs to a thread: a short-lived one enters it, so that Node's own never leaves home.
+  Errand errand{name, queues, netns, {}};
+  pthread_t thread;
+  const int error = ::pthread_create(&thread, nullptr, run_errand, &errand);
+  if (error != 0) return {{error, "pthread_create", name, nullptr}, nullptr, false};
+  ::pthread_join(thread, nullptr);
+  return std::move(errand.opened);
+}
+
+Failure unpersist_tap(const Device& device) {
+  if (::ioctl(device.queues[0].get(), TUNSETPERSIST, 0) < 0) return failed("TUNSETPERSIST", device.name);
+  return {};
+}
+
+}  // namespace weft
