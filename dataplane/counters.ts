@@ -1,7 +1,12 @@
 // HOT: counting. The one function through which every lost frame goes, and the sums of a port; one writer per cell.
 import { REASONS_COUNT } from './drop.ts';
 import type { Lane } from './memory/lane.ts';
-import { PORT_CELLS_COUNT, RESIDENCE_BUCKETS_COUNT, RESIDENCE_CELLS_COUNT, RESIDENCE_SUM_CELL } from './memory/layout.ts';
+import {
+  PORT_CELLS_COUNT,
+  RESIDENCE_BUCKETS_COUNT,
+  RESIDENCE_CELLS_COUNT,
+  RESIDENCE_SUM_CELL,
+} from './memory/layout.ts';
 
 /** Counts one lost list entry at `port` under `reason` (drop.ts). */
 export function drop(lane: Lane, port: number, reason: number): void {

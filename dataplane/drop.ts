@@ -51,7 +51,10 @@ export const DROPS: readonly { readonly name: string; readonly sentence: string 
   { name: 'vlan-not-admitted', sentence: 'The ingress port does not carry the VLAN of the frame.' },
   { name: 'tagged-on-access', sentence: 'A tagged frame came in on an access port.' },
   { name: 'ingress-down', sentence: 'The ingress port is down or was just removed.' },
-  { name: 'reserved-address', sentence: 'The destination is a reserved address (01-80-C2-00-00-0x) that bridges do not forward.' },
+  {
+    name: 'reserved-address',
+    sentence: 'The destination is a reserved address (01-80-C2-00-00-0x) that bridges do not forward.',
+  },
   { name: 'bad-source', sentence: 'The source address is a group address or zero.' },
   { name: 'same-port', sentence: 'The destination lives on the port that the frame came from.' },
   { name: 'no-egress', sentence: 'No other port takes this frame: the VLAN has no other member that floods it.' },

@@ -52,6 +52,7 @@
   X(kBlockWoken, "Block.WOKEN", 9)                         \
   X(kBlockReceivedCount, "Block.RECEIVED_COUNT", 14)       \
   X(kCellNowNs, "BlockCell.NOW_NS", 0)                     \
+  X(kCellSentNs, "BlockCell.SENT_NS", 8)                   \
   X(kBatchPort, "Batch.PORT", 0)                           \
   X(kBatchFirst, "Batch.FIRST", 1)                         \
   X(kBatchCount, "Batch.COUNT", 2)                         \

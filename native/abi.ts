@@ -1,7 +1,8 @@
 /** Every size and offset that addon and TypeScript share, by name: the addon exports its own and binding.ts compares. */
-import * as layout from '../dataplane/memory/layout.ts';
-import * as limits from '../dataplane/limits.ts';
+
 import { Drop } from '../dataplane/drop.ts';
+import * as limits from '../dataplane/limits.ts';
+import * as layout from '../dataplane/memory/layout.ts';
 
 const SECTIONS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   Header: layout.Header,

@@ -57,12 +57,16 @@ export function addon(): Addon {
   try {
     found = require(`${addonFolder()}/weft.node`) as Addon;
   } catch (cause) {
-    throw new Error(`the addon could not be loaded (${(cause as Error).message}); build it with: npm run build`, { cause });
+    throw new Error(`the addon could not be loaded (${(cause as Error).message}); build it with: npm run build`, {
+      cause,
+    });
   }
-  const theirs = found.abi();
-  for (const [name, ours] of Object.entries(abiOf())) {
-    if (theirs[name] !== ours) {
-      throw new Error(`addon and layout.ts disagree on ${name}: ${theirs[name]} there, ${ours} here; rebuild with: npm run build`);
+  const ours = abiOf();
+  for (const [name, theirs] of Object.entries(found.abi())) {
+    if (ours[name] !== theirs) {
+      throw new Error(
+        `addon and layout.ts disagree on ${name}: ${theirs} there, ${ours[name]} here; rebuild with: npm run build`,
+      );
     }
   }
   loaded = found;

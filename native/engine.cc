@@ -111,13 +111,14 @@ int Engine::detach(int32_t port) {
   return 0;
 }
 
-void Engine::read_clock() {
+void Engine::read_clock(int32_t cell) {
   timespec now;
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   block_[kBlockNowS] = static_cast<int32_t>(now.tv_sec);
   block_[kBlockNowMs] = static_cast<int32_t>(static_cast<uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1000000));
   double* const cells = reinterpret_cast<double*>(reinterpret_cast<uint8_t*>(block_) + kBlockCellsAt);
   cells[kCellNowNs] = static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+  cells[cell] = cells[kCellNowNs];
 }
 
 /// Asks epoll which queues became ready, sleeping up to `wait_ms`.
@@ -150,7 +151,7 @@ int32_t Engine::turn() {
   block_[kBlockRefusedCount] = 0;
   const bool listed = block_[kBlockDirtyCount] > 0;
   if (listed) transmit();
-  read_clock();
+  read_clock(kCellSentNs);
   if (ready_.empty() || ++looks_skipped_ >= kLookEvery) {
     looks_skipped_ = 0;
     const bool may_wait = ready_.empty() && !listed;
@@ -158,7 +159,7 @@ int32_t Engine::turn() {
     const int wait_ms = may_wait ? block_[kBlockWaitMs] : 0;
     const int found = look(wait_ms);
     if (found < 0) return found;
-    if (wait_ms > 0) read_clock();
+    if (wait_ms > 0) read_clock(kCellNowNs);
   }
   return ready_.empty() ? 0 : receive();
 }

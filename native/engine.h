@@ -44,7 +44,7 @@ class Engine {
   uint8_t* region(int32_t word) const;
   int32_t* words(int32_t word) const { return reinterpret_cast<int32_t*>(region(word)); }
   int32_t* fact(int32_t slot) const { return facts_ + slot * kFactWords; }
-  void read_clock();
+  void read_clock(int32_t cell);
   int look(int wait_ms);
 
   // transmit.cc

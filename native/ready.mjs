@@ -47,8 +47,10 @@ function addon() {
   const built = join(root, 'build/Release/weft.node');
   const sources = Math.max(newest(join(root, 'native'), /\.(cc|h)$/), statSync(join(root, 'binding.gyp')).mtimeMs);
   if (existsSync(built) && statSync(built).mtimeMs >= sources) return;
-  if (spawnSync('python3', ['--version']).error) fail('building the addon needs python3: install it with your package manager');
-  if (spawnSync('g++', ['--version']).error) fail('building the addon needs a C++ compiler: install g++ with your package manager');
+  if (spawnSync('python3', ['--version']).error)
+    fail('building the addon needs python3: install it with your package manager');
+  if (spawnSync('g++', ['--version']).error)
+    fail('building the addon needs a C++ compiler: install g++ with your package manager');
   run('building the addon', process.execPath, [nodeGyp(), 'configure', 'build', '-j', '2', ...headers()]);
 }
 
@@ -61,7 +63,10 @@ function headers() {
 /** npm's own node-gyp, so that none has to be installed. */
 function nodeGyp() {
   const npm = spawnSync('npm', ['root', '-g'], { encoding: 'utf8' }).stdout.trim();
-  const found = [join(npm, 'npm/node_modules/node-gyp/bin/node-gyp.js'), '/usr/share/nodejs/node-gyp/bin/node-gyp.js'].find(existsSync);
+  const found = [
+    join(npm, 'npm/node_modules/node-gyp/bin/node-gyp.js'),
+    '/usr/share/nodejs/node-gyp/bin/node-gyp.js',
+  ].find(existsSync);
   if (found === undefined) fail(`no node-gyp beside npm in ${npm}: install npm, or node-gyp`);
   return found;
 }
@@ -69,7 +74,9 @@ function nodeGyp() {
 function compile() {
   const main = join(root, 'dist/control/cli/main.js');
   const sources = Math.max(
-    ...['dataplane', 'native', 'control', 'bench', 'test', 'deploy'].map((folder) => newest(join(root, folder), /\.ts$/)),
+    ...['dataplane', 'native', 'control', 'bench', 'test', 'deploy'].map((folder) =>
+      newest(join(root, folder), /\.ts$/),
+    ),
     statSync(join(root, 'tsconfig.json')).mtimeMs,
   );
   const stamp = join(root, 'build/tsconfig.tsbuildinfo');
@@ -80,7 +87,8 @@ function compile() {
 }
 
 const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19)) fail(`Node ${process.versions.node} is too old: Weft needs 20.19 or newer`);
+if (major < 20 || (major === 20 && minor < 19))
+  fail(`Node ${process.versions.node} is too old: Weft needs 20.19 or newer`);
 if (process.platform !== 'linux') fail(`Weft runs on Linux only; this is ${process.platform}`);
 packages();
 addon();

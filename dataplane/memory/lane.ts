@@ -2,8 +2,9 @@
  * Everything that one worker's hot code knows, as numbers: views over the arena and where its regions start. Made once per worker;
  * the fields that change (tables, clock) are written once a turn by worker.ts. `…At` are word offsets unless the name says bytes.
  */
-import { PORTS_MAX } from '../limits.ts';
+
 import { REASONS_COUNT } from '../drop.ts';
+import { PORTS_MAX, RECEIVE_SLOTS_COUNT } from '../limits.ts';
 import {
   BLOCK_CELLS_AT,
   Header,
@@ -63,6 +64,9 @@ export class Lane {
   /** Patch ports whose list waits to enter the peer bridge in this turn. */
   readonly patches: Int32Array;
   patchesCount = 0;
+  /** Pairs (port, frames) of what this turn received. */
+  readonly past: Int32Array;
+  pastCount = 0;
   /** Sum of touched FDB words: keeps the engine from dropping the loads that warm the cache. */
   touched = 0;
   /** Highest port number in the tables. */
@@ -113,6 +117,7 @@ export class Lane {
     this.fdbBucketMask = layout.fdbSlots / 4 - 1;
     this.patches = new Int32Array(PORTS_MAX);
     this.recent = new Int32Array(4096);
+    this.past = new Int32Array(2 * RECEIVE_SLOTS_COUNT);
   }
 
   /** Takes up a generation of the compiled tables: offsets only, between turns. */

@@ -5,6 +5,8 @@
  *   header | command block, rings, lists, facts, heads, large buffers, counters of worker 0 | … of worker 1 | …
  *          | compiled tables, two copies | FDB: buckets, last seen, locks, counts
  */
+
+import { REASONS_COUNT } from '../drop.ts';
 import {
   BRIDGES_MAX,
   CAPTURE_RING_BYTES,
@@ -22,7 +24,6 @@ import {
   VLANS_COUNT,
   WORKERS_MAX,
 } from '../limits.ts';
-import { REASONS_COUNT } from '../drop.ts';
 
 export const ARENA_MAGIC = 0x57_45_46_54;
 export const ARENA_VERSION = 1;
@@ -91,7 +92,18 @@ export const Block = {
 
 /** Cells (float64) of the control block, behind its words. */
 export const BLOCK_CELLS_AT = 128;
-export const BlockCell = { NOW_NS: 0, BUSY_NS: 1, TURNS: 2, FRAMES: 3, SLEEPS: 4, FLOWS: 5, MOVES: 6, TORN: 7 } as const;
+/** NOW_NS is the last clock reading, SENT_NS the one right after transmitting: they differ by the time slept. */
+export const BlockCell = {
+  NOW_NS: 0,
+  BUSY_NS: 1,
+  TURNS: 2,
+  FRAMES: 3,
+  SLEEPS: 4,
+  FLOWS: 5,
+  MOVES: 6,
+  TORN: 7,
+  SENT_NS: 8,
+} as const;
 export const BLOCK_BYTES = 512;
 
 export const WorkerState = { ABSENT: 0, RUNNING: 1, STOPPED: 2 } as const;
@@ -278,7 +290,9 @@ export function layoutFor(shape: Shape): Layout {
 export function readLayout(arena: ArrayBufferLike): Layout {
   const words = new Int32Array(arena, 0, PAGE_BYTES / 4);
   if (words[Header.MAGIC] !== ARENA_MAGIC || words[Header.VERSION] !== ARENA_VERSION) {
-    throw new Error(`arena: magic ${words[Header.MAGIC]}, version ${words[Header.VERSION]}: not an arena of version ${ARENA_VERSION}`);
+    throw new Error(
+      `arena: magic ${words[Header.MAGIC]}, version ${words[Header.VERSION]}: not an arena of version ${ARENA_VERSION}`,
+    );
   }
   return {
     bytes: words[Header.BYTES]!,

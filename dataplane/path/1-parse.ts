@@ -5,7 +5,7 @@ import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import { FRAME_BYTES_MIN } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
-import { Fact, FACT_WORDS_SHIFT, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
+import { FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
 import { parseOffload } from './offload.ts';
 

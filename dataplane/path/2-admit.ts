@@ -4,7 +4,7 @@
 import { drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import type { Lane } from '../memory/lane.ts';
-import { Fact, FACT_WORDS_SHIFT, Flag, MEMBERSHIP_WORDS, PORT_WORDS } from '../memory/layout.ts';
+import { FACT_WORDS_SHIFT, Fact, Flag, MEMBERSHIP_WORDS, PORT_WORDS } from '../memory/layout.ts';
 import { PortWord, VlanMode } from '../tables/port-layout.ts';
 
 const VID_MASK = 0xfff;

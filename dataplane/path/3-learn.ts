@@ -1,7 +1,7 @@
 // HOT: stage 3. Remembers where each sender lives. Three short loops: compute the keys' buckets and touch them, so that the memory
 // behind them arrives together; look up; and only for what is new or moved, the slow half in tables/fdb-learn.ts.
 import type { Lane } from '../memory/lane.ts';
-import { Fact, FACT_WORDS_SHIFT, FDB_BUCKET_WORDS, PORT_WORDS } from '../memory/layout.ts';
+import { FACT_WORDS_SHIFT, Fact, FDB_BUCKET_WORDS, PORT_WORDS } from '../memory/layout.ts';
 import { find, refresh, valueFor } from '../tables/fdb.ts';
 import { bridgeBits, bucketOf, domainBits, ENTRY_VALUE, STATIC, STICKY } from '../tables/fdb-layout.ts';
 import { learnNew } from '../tables/fdb-learn.ts';

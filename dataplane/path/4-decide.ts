@@ -3,7 +3,7 @@
 import { drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import type { Lane } from '../memory/lane.ts';
-import { Fact, FACT_WORDS_SHIFT, Flag, MEMBERSHIP_WORDS, PORT_WORDS } from '../memory/layout.ts';
+import { FACT_WORDS_SHIFT, Fact, Flag, MEMBERSHIP_WORDS, PORT_WORDS } from '../memory/layout.ts';
 import { lookUp } from '../tables/fdb.ts';
 import { bridgeBits, domainBits } from '../tables/fdb-layout.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
@@ -30,7 +30,13 @@ export function decide(lane: Lane, list: number, n: number, port: number): numbe
       const w0 = i32[at]!;
       const vid = i32[facts + Fact.TAG]! & VID_MASK;
       const key0 = (w0 >>> 16) | (i32[at + 1]! << 16);
-      const found = lookUp(lane, i32[facts + Fact.DESTINATION_SET]!, key0, (w0 & 0xffff) | domainBits(bridge, vid), bits);
+      const found = lookUp(
+        lane,
+        i32[facts + Fact.DESTINATION_SET]!,
+        key0,
+        (w0 & 0xffff) | domainBits(bridge, vid),
+        bits,
+      );
       if (found !== 0) {
         egress = found;
         reason = found === port ? Drop.SAME_PORT : checkEgress(lane, found, vid, isProtected);
@@ -51,7 +57,8 @@ function checkEgress(lane: Lane, egress: number, vid: number, isProtected: boole
   const i32 = lane.i32;
   const flags = i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]!;
   if ((flags & PortFlag.UP) === 0) return Drop.EGRESS_DOWN;
-  if ((i32[lane.membershipAt + egress * MEMBERSHIP_WORDS + (vid >>> 5)]! & (1 << (vid & 31))) === 0) return Drop.EGRESS_VLAN;
+  if ((i32[lane.membershipAt + egress * MEMBERSHIP_WORDS + (vid >>> 5)]! & (1 << (vid & 31))) === 0)
+    return Drop.EGRESS_VLAN;
   if (isProtected && (flags & PortFlag.PROTECTED) !== 0) return Drop.PROTECTED;
   return 0;
 }

@@ -2,13 +2,13 @@
 // since the peer bridge goes on changing it. Without a free slot that shape's ports lose the frame, counted each.
 import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
-import { RECEIVE_SLOTS_COUNT, REPLICA_SLOTS_COUNT, HEAD_STRIDE_BYTES, HEADROOM_BYTES, VLANS_COUNT } from '../limits.ts';
+import { HEAD_STRIDE_BYTES, HEADROOM_BYTES, RECEIVE_SLOTS_COUNT, REPLICA_SLOTS_COUNT, VLANS_COUNT } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
-import { Fact, FACT_WORDS, FACT_WORDS_SHIFT, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
+import { FACT_WORDS, FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
 import { Form, SET_FORM_SHIFT, SET_PORT_MASK } from '../tables/flood-layout.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
 import { resolve } from './6-resolve.ts';
-import { shapeOf, shape } from './shape.ts';
+import { shape, shapeOf } from './shape.ts';
 
 const VID_MASK = 0xfff;
 

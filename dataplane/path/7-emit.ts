@@ -4,7 +4,7 @@ import { drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import { LIST_COUNT_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
-import { Fact, FACT_WORDS_SHIFT, FINISH_CHECKSUM, FINISH_SEGMENT, Flag, PORT_WORDS, Queue } from '../memory/layout.ts';
+import { FACT_WORDS_SHIFT, Fact, FINISH_CHECKSUM, FINISH_SEGMENT, Flag, PORT_WORDS, Queue } from '../memory/layout.ts';
 import { PortWord, Takes } from '../tables/port-layout.ts';
 
 const GSO_TCPV4 = 1;
@@ -35,7 +35,8 @@ export function emit(lane: Lane, slot: number, egress: number, patch: number): v
     return;
   }
   let entry = slot;
-  if ((i32[facts + Fact.FLAGS]! & Flag.NEEDS_CHECKSUM) !== 0) entry |= marksFor(i32[facts + Fact.GSO]!, i32[record + PortWord.TAKES]!);
+  if ((i32[facts + Fact.FLAGS]! & Flag.NEEDS_CHECKSUM) !== 0)
+    entry |= marksFor(i32[facts + Fact.GSO]!, i32[record + PortWord.TAKES]!);
   i32[lane.listsAt + egress * LIST_COUNT_MAX + length] = entry;
   i32[queue + Queue.COUNT] = length + 1;
   if (length === 0 && patch === 0) {

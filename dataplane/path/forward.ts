@@ -3,7 +3,7 @@ import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import { LIST_COUNT_MAX, PATCH_HOPS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
-import { ENTRY_SLOT_MASK, Fact, FACT_WORDS_SHIFT, Flag, PORT_WORDS, PortCell, Queue } from '../memory/layout.ts';
+import { ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell, Queue } from '../memory/layout.ts';
 import { PortWord } from '../tables/port-layout.ts';
 import { parse } from './1-parse.ts';
 import { admit } from './2-admit.ts';

@@ -1,7 +1,7 @@
 // HOT: what a frame must look like at an egress. Shapes differ in the tag alone so far; each is made in a head that is not listed yet.
 import { Drop } from '../drop.ts';
 import type { Lane } from '../memory/lane.ts';
-import { Fact, FACT_WORDS_SHIFT, Flag, PORT_WORDS } from '../memory/layout.ts';
+import { FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS } from '../memory/layout.ts';
 import { Form } from '../tables/flood-layout.ts';
 import { PortWord, PriorityTags, VlanMode } from '../tables/port-layout.ts';
 
@@ -37,7 +37,8 @@ function shift(lane: Lane, facts: number, bytes: number): void {
   i32[facts + Fact.LENGTH] = i32[facts + Fact.LENGTH]! + bytes;
   i32[facts + Fact.L3] = i32[facts + Fact.L3]! + bytes;
   i32[facts + Fact.WIRE_BYTES] = i32[facts + Fact.WIRE_BYTES]! + bytes;
-  if ((i32[facts + Fact.FLAGS]! & Flag.NEEDS_CHECKSUM) !== 0) i32[facts + Fact.CHECKSUM] = (i32[facts + Fact.CHECKSUM]! + bytes) | 0;
+  if ((i32[facts + Fact.FLAGS]! & Flag.NEEDS_CHECKSUM) !== 0)
+    i32[facts + Fact.CHECKSUM] = (i32[facts + Fact.CHECKSUM]! + bytes) | 0;
 }
 
 /** Writes TPID and TCI where the tag goes: a big-endian pair as one little-endian word. */

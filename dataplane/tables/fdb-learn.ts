@@ -6,12 +6,12 @@ import { lookUp, valueFor } from './fdb.ts';
 import {
   BRIDGE_COUNTS_AT,
   BRIDGE_MASK,
+  bucketOf,
+  checkOf,
   DESTINATION_MASK,
   ENTRY_CHECK,
   ENTRY_KEY1,
   ENTRY_VALUE,
-  bucketOf,
-  checkOf,
   EVICTED_AT,
   PORT_COUNTS_AT,
   STATIC,
@@ -93,7 +93,15 @@ function mayLearn(lane: Lane, port: number, bridge: number): boolean {
 }
 
 /** An address that `entry` (0: none) does not place on `port`: learns or moves it, unless its entry or a limit forbids. */
-export function learnNew(lane: Lane, entry: number, key0: number, key1: number, bits: number, bridge: number, port: number): void {
+export function learnNew(
+  lane: Lane,
+  entry: number,
+  key0: number,
+  key1: number,
+  bits: number,
+  bridge: number,
+  port: number,
+): void {
   const i32 = lane.i32;
   const record = lane.portsAt + port * PORT_WORDS;
   let from = 0;

@@ -8,6 +8,7 @@ import {
   BRIDGE_COUNTS_AT,
   BRIDGE_MASK,
   BRIDGE_SHIFT,
+  bucketOf,
   checkOf,
   DESTINATION_MASK,
   ENTRY_CHECK,
@@ -16,7 +17,6 @@ import {
   FDB_SUM_AT,
   otherBucket,
   PORT_COUNTS_AT,
-  bucketOf,
 } from './fdb-layout.ts';
 
 const LOCK_TRIES = 64;

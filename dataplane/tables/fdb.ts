@@ -41,7 +41,9 @@ export function find(lane: Lane, bucket: number, key0: number, key1: number, bit
 
 /** A value without its static and sticky bits: what a learned entry of `port` looks like now. */
 export function valueFor(lane: Lane, port: number, bits: number): number {
-  return port | bits | ((lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + port]! & GENERATION_MASK) << GENERATION_SHIFT);
+  return (
+    port | bits | ((lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + port]! & GENERATION_MASK) << GENERATION_SHIFT)
+  );
 }
 
 /** Whether a value's port was flushed since it was written. */

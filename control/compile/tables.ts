@@ -1,0 +1,142 @@
+/**
+ * Compiles what ports and bridges are into one copy of the flat tables that workers read. Called on the main thread, on the copy that
+ * no worker uses; publishing it is workers/publish.ts's business. Writes nothing outside the copy.
+ */
+
+import { BRIDGES_MAX, PORTS_MAX, VLANS_COUNT } from '../../dataplane/limits.ts';
+import {
+  BRIDGE_WORDS,
+  FLOOD_POOL_WORDS,
+  Header,
+  MEMBERSHIP_WORDS,
+  PORT_WORDS,
+  TABLE_BRIDGES_AT,
+  TABLE_BYTES,
+  TABLE_FLOOD_INDEX_AT,
+  TABLE_FLOOD_POOL_AT,
+  TABLE_MEMBERSHIP_AT,
+  TABLE_PORTS_AT,
+} from '../../dataplane/memory/layout.ts';
+import type { View } from '../../dataplane/memory/view.ts';
+import { BridgeWord, PortFlag, PortWord, PriorityTags, VlanMode } from '../../dataplane/tables/port-layout.ts';
+import { RequestError } from '../errors.ts';
+import { carriedVlans, type VlanModel } from '../model/vlan.ts';
+import { bitmapOf, type VlanBitmap } from '../model/vlan-set.ts';
+import { FloodPool } from './flood-pool.ts';
+
+/** A port as the path needs it. Numbers are those of the arena: 1 to PORTS_MAX − 1, 1 to BRIDGES_MAX − 1. */
+export interface TablePort {
+  readonly number: number;
+  readonly bridge: number;
+  /** PortKind of tables/port-layout.ts. */
+  readonly kind: number;
+  readonly up: boolean;
+  readonly mtu: number;
+  readonly vlan: VlanModel;
+  readonly flood: { readonly unknown: boolean; readonly multicast: boolean; readonly broadcast: boolean };
+  readonly protected: boolean;
+  readonly learning: boolean;
+  readonly sticky: boolean;
+  /** 0 for none. */
+  readonly fdbLimit: number;
+  /** Which of 01-80-C2-00-00-00 … -0F are forwarded, a bit each. */
+  readonly reserved: number;
+  /** Bits of Takes. */
+  readonly takes: number;
+  /** A patch port's other side; 0 for other kinds, or while the other side is missing. */
+  readonly peer: number;
+}
+
+export interface TableBridge {
+  readonly number: number;
+  readonly fdbLimit: number;
+  /** Seconds; 0 keeps addresses for ever. */
+  readonly ageing: number;
+}
+
+const MODES: Readonly<Record<VlanModel['mode'], number>> = {
+  trunk: VlanMode.TRUNK,
+  access: VlanMode.ACCESS,
+  'native-tagged': VlanMode.NATIVE_TAGGED,
+  'native-untagged': VlanMode.NATIVE_UNTAGGED,
+  'dot1q-tunnel': VlanMode.TUNNEL,
+};
+const PRIORITIES: Readonly<Record<VlanModel['priorityTags'], number>> = {
+  never: PriorityTags.NO,
+  'if-nonzero': PriorityTags.IF_NONZERO,
+  always: PriorityTags.ALWAYS,
+};
+
+/** Writes the tables of this generation into the copy that its low bit names. Throws RequestError when they don't fit. */
+export function compileTables(
+  view: View,
+  generation: number,
+  bridges: readonly TableBridge[],
+  ports: readonly TablePort[],
+): void {
+  const at = view.layout.words[Header.TABLES_AT]! + (generation & 1) * view.layout.words[Header.TABLES_STRIDE]!;
+  const i32 = new Int32Array(view.buffer, at, TABLE_BYTES / 4);
+  i32.fill(0, TABLE_PORTS_AT >> 2, TABLE_FLOOD_POOL_AT >> 2);
+  const pool = new FloodPool(i32.subarray(TABLE_FLOOD_POOL_AT >> 2, (TABLE_FLOOD_POOL_AT >> 2) + FLOOD_POOL_WORDS));
+  for (const bridge of bridges) writeBridge(i32, bridge);
+  const carried = new Map<number, VlanBitmap>();
+  let highest = 0;
+  for (const port of ports) {
+    if (port.number < 1 || port.number >= PORTS_MAX)
+      throw new RequestError('too-many-ports', `at most ${PORTS_MAX - 1} ports`);
+    highest = Math.max(highest, port.number);
+    const vlans = carriedVlans(port.vlan);
+    carried.set(port.number, vlans);
+    i32.set(
+      new Int32Array(vlans.buffer, vlans.byteOffset, MEMBERSHIP_WORDS),
+      (TABLE_MEMBERSHIP_AT >> 2) + port.number * MEMBERSHIP_WORDS,
+    );
+    writePort(i32, port, port.vlan.cvlans === null ? 0 : pool.add(bitmapOf(port.vlan.cvlans)));
+  }
+  // Record 0 belongs to no port: its first word is the highest number in use.
+  i32[TABLE_PORTS_AT >> 2] = highest;
+  for (const bridge of bridges) {
+    const members = ports.filter((port) => port.bridge === bridge.number);
+    const index = (TABLE_FLOOD_INDEX_AT >> 2) + bridge.number * VLANS_COUNT;
+    pool.writeSets(i32.subarray(index, index + VLANS_COUNT), members, carried);
+  }
+}
+
+function writeBridge(i32: Int32Array, bridge: TableBridge): void {
+  if (bridge.number < 1 || bridge.number >= BRIDGES_MAX)
+    throw new RequestError('too-many-bridges', `at most ${BRIDGES_MAX - 1} bridges`);
+  const at = (TABLE_BRIDGES_AT >> 2) + bridge.number * BRIDGE_WORDS;
+  i32[at + BridgeWord.PRESENT] = 1;
+  i32[at + BridgeWord.FDB_LIMIT] = bridge.fdbLimit;
+  i32[at + BridgeWord.AGEING_S] = bridge.ageing;
+}
+
+function writePort(i32: Int32Array, port: TablePort, customers: number): void {
+  const at = (TABLE_PORTS_AT >> 2) + port.number * PORT_WORDS;
+  i32[at + PortWord.FLAGS] = flagsOf(port);
+  i32[at + PortWord.BRIDGE] = port.bridge;
+  i32[at + PortWord.MODE] = MODES[port.vlan.mode];
+  i32[at + PortWord.VLAN] = port.vlan.tag ?? 0;
+  i32[at + PortWord.MTU] = port.mtu;
+  i32[at + PortWord.KIND] = port.kind;
+  i32[at + PortWord.PEER] = port.peer;
+  i32[at + PortWord.TPID] = port.vlan.mode === 'dot1q-tunnel' ? port.vlan.etherType : 0x8100;
+  i32[at + PortWord.PRIORITY_TAGS] = PRIORITIES[port.vlan.priorityTags];
+  i32[at + PortWord.RESERVED] = port.reserved;
+  i32[at + PortWord.FDB_LIMIT] = port.fdbLimit;
+  i32[at + PortWord.TAKES] = port.takes;
+  i32[at + PortWord.CUSTOMER_VLANS] = customers;
+}
+
+function flagsOf(port: TablePort): number {
+  let flags: number = PortFlag.PRESENT;
+  if (port.up) flags |= PortFlag.UP;
+  if (port.learning) flags |= PortFlag.LEARN;
+  if (port.sticky) flags |= PortFlag.STICKY;
+  if (port.protected) flags |= PortFlag.PROTECTED;
+  if (port.flood.unknown) flags |= PortFlag.FLOOD_UNKNOWN;
+  if (port.flood.multicast) flags |= PortFlag.FLOOD_MULTICAST;
+  if (port.flood.broadcast) flags |= PortFlag.FLOOD_BROADCAST;
+  if (port.peer !== 0) flags |= PortFlag.PATCH;
+  return flags;
+}

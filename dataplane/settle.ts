@@ -1,0 +1,41 @@
+// HOT: after the native turn: what the addon answered about the lists it was given becomes counters, and the lists are empty again.
+import { count, countResidence, drop } from './counters.ts';
+import type { Lane } from './memory/lane.ts';
+import { Block, PortCell, Queue, Refused } from './memory/layout.ts';
+
+/** Counts what every dirty port's queue sent, and drops what devices refused. */
+export function settle(lane: Lane): void {
+  const i32 = lane.i32;
+  for (let k = 0; k < lane.dirtyCount; k++) {
+    const port = i32[lane.dirtyAt + k]!;
+    const queue = lane.queuesAt + port * Queue.WORDS;
+    if (i32[queue + Queue.COUNT] === 0) continue;
+    count(lane, port, PortCell.TX_FRAMES, i32[queue + Queue.SENT]!);
+    count(lane, port, PortCell.TX_BYTES, i32[queue + Queue.BYTES]!);
+    count(lane, port, PortCell.TX_SEGMENTS, i32[queue + Queue.SEGMENTS]!);
+    i32[queue + Queue.COUNT] = 0;
+  }
+  lane.dirtyCount = 0;
+  const refused = i32[lane.blockAt + Block.REFUSED_COUNT]!;
+  for (let k = 0; k < refused; k++) {
+    const at = lane.refusedAt + k * Refused.WORDS;
+    drop(lane, i32[at + Refused.PORT]!, i32[at + Refused.REASON]!);
+  }
+}
+
+/** Residence of the frames that the last turn received: from that turn's clock reading until they were transmitted. */
+export function settleResidence(lane: Lane, ns: number): void {
+  for (let k = 0; k < lane.pastCount; k++) {
+    countResidence(lane, lane.past[2 * k]!, lane.past[2 * k + 1]!, ns);
+  }
+  lane.pastCount = 0;
+}
+
+/** Remembers how many frames came from which port, for settleResidence after they are sent. */
+export function remember(lane: Lane, port: number, frames: number): void {
+  const k = lane.pastCount;
+  if (2 * k + 1 >= lane.past.length) return;
+  lane.past[2 * k] = port;
+  lane.past[2 * k + 1] = frames;
+  lane.pastCount = k + 1;
+}

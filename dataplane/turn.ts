@@ -1,0 +1,170 @@
+/**
+ * One turn of a worker without its waiting: transmit, clock, receive, forward. The same code runs in a worker's loop, in simulation and
+ * in benches, which call `turn()` by hand. What is native comes in as an `Edge`; script ports are served around it.
+ */
+import { count, drop } from './counters.ts';
+import { Drop } from './drop.ts';
+import { LIST_COUNT_MAX } from './limits.ts';
+import type { Lane } from './memory/lane.ts';
+import { Batch, Block, BlockCell, ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, PortCell, Queue } from './memory/layout.ts';
+import { forward, forwardPatches } from './path/forward.ts';
+import type { ScriptPort } from './ports/script-port.ts';
+import { remember, settle, settleResidence } from './settle.ts';
+import { sweep } from './tables/fdb-sweep.ts';
+
+/** The native half of a turn: sends lists, writes the clock into the control block, receives. Frames received, or −errno. */
+export interface Edge {
+  turn(): number;
+}
+
+/** Looks at lists after receive and before transmit, and may take entries off: capture, trace, faults. Answers how many stay. */
+export interface Tap {
+  received(lane: Lane, list: number, n: number, port: number): number;
+  sending(lane: Lane, list: number, n: number, port: number): number;
+}
+
+export class Turn {
+  readonly lane: Lane;
+  readonly #edge: Edge;
+  readonly #scripts: ScriptPort[] = [];
+  readonly #taps: Tap[] = [];
+  #sweepAt = 0;
+  #sweptMs = 0;
+  #lastNs = 0;
+  #moved = 0;
+
+  constructor(lane: Lane, edge: Edge) {
+    this.lane = lane;
+    this.#edge = edge;
+  }
+
+  addScript(port: ScriptPort): void {
+    this.#scripts.push(port);
+  }
+
+  removeScript(port: number): void {
+    const at = this.#scripts.findIndex((script) => script.port === port);
+    if (at >= 0) this.#scripts.splice(at, 1);
+  }
+
+  script(port: number): ScriptPort | undefined {
+    return this.#scripts.find((script) => script.port === port);
+  }
+
+  addTap(tap: Tap): void {
+    this.#taps.push(tap);
+  }
+
+  removeTap(tap: Tap): void {
+    const at = this.#taps.indexOf(tap);
+    if (at >= 0) this.#taps.splice(at, 1);
+  }
+
+  /** Whether a script port has frames waiting, so that the worker must not sleep. */
+  hasWork(): boolean {
+    for (let k = 0; k < this.#scripts.length; k++) if (this.#scripts[k]!.hasWork()) return true;
+    return false;
+  }
+
+  /** One turn. Answers how many frames it received, or −errno when the native half is broken. */
+  turn(): number {
+    const { lane } = this;
+    const { i32, f64, blockAt, blockCellsAt } = lane;
+    const generation = Atomics.load(i32, lane.generationAt);
+    const sendAgain = this.#taps.length > 0 && lane.dirtyCount > 0;
+    if (sendAgain) this.#tapSending();
+    if (this.#scripts.length > 0 && lane.dirtyCount > 0) this.#sendScripts();
+    i32[blockAt + Block.DIRTY_COUNT] = lane.dirtyCount;
+    const received = this.#edge.turn();
+    if (received < 0) return received;
+    settle(lane);
+    lane.replicasUsed = 0;
+    this.#account(f64[blockCellsAt + BlockCell.SENT_NS]!);
+    this.#lastNs = f64[blockCellsAt + BlockCell.NOW_NS]!;
+    lane.nowS = i32[blockAt + Block.NOW_S]!;
+    if (generation !== lane.generation) lane.useTables(generation);
+    i32[blockAt + Block.SEEN_GENERATION] = generation;
+    i32[blockAt + Block.TURN] = (i32[blockAt + Block.TURN]! + 1) | 0;
+    for (let k = 0; k < this.#scripts.length; k++) this.#scripts[k]!.receive(lane);
+    const total = this.#forwardAll();
+    this.#moved = total;
+    if (lane.index === 0) this.#age(i32[blockAt + Block.NOW_MS]!);
+    return total;
+  }
+
+  #forwardAll(): number {
+    const { lane } = this;
+    const { i32 } = lane;
+    const batches = i32[lane.blockAt + Block.BATCHES_COUNT]!;
+    let total = 0;
+    for (let k = 0; k < batches; k++) {
+      const batch = lane.batchesAt + k * Batch.WORDS;
+      const port = i32[batch + Batch.PORT]!;
+      const list = lane.receiveListAt + i32[batch + Batch.FIRST]!;
+      let n = i32[batch + Batch.COUNT]!;
+      for (let t = 0; t < this.#taps.length; t++) n = this.#taps[t]!.received(lane, list, n, port);
+      forward(lane, list, n, port);
+      if (lane.patchesCount > 0) forwardPatches(lane);
+      remember(lane, port, n);
+      total += n;
+    }
+    return total;
+  }
+
+  /** Busy time and residence: what the last turn received was sent by now. */
+  #account(sentNs: number): void {
+    const { f64, blockCellsAt } = this.lane;
+    const cells = blockCellsAt;
+    f64[cells + BlockCell.TURNS] = f64[cells + BlockCell.TURNS]! + 1;
+    if (this.#moved === 0) return;
+    const ns = sentNs - this.#lastNs;
+    f64[cells + BlockCell.BUSY_NS] = f64[cells + BlockCell.BUSY_NS]! + ns;
+    f64[cells + BlockCell.FRAMES] = f64[cells + BlockCell.FRAMES]! + this.#moved;
+    settleResidence(this.lane, ns);
+    this.#moved = 0;
+  }
+
+  /** A stretch of the FDB per millisecond, so that the whole is walked about once a second. */
+  #age(nowMs: number): void {
+    const passed = (nowMs - this.#sweptMs) | 0;
+    if (passed <= 0) return;
+    const buckets = this.lane.fdbBucketMask + 1;
+    const due = Math.min(buckets, Math.ceil((buckets / 1000) * Math.min(passed, 250)));
+    this.#sweepAt = sweep(this.lane, this.#sweepAt, due);
+    this.#sweptMs = nowMs;
+  }
+
+  #tapSending(): void {
+    const { lane } = this;
+    for (let k = 0; k < lane.dirtyCount; k++) {
+      const port = lane.i32[lane.dirtyAt + k]!;
+      const queue = lane.queuesAt + port * Queue.WORDS + Queue.COUNT;
+      for (let t = 0; t < this.#taps.length; t++) {
+        lane.i32[queue] = this.#taps[t]!.sending(lane, lane.listsAt + port * LIST_COUNT_MAX, lane.i32[queue]!, port);
+      }
+    }
+  }
+
+  /** Serves the lists of script ports, so that native finds them empty. */
+  #sendScripts(): void {
+    const { lane } = this;
+    const { i32 } = lane;
+    for (let s = 0; s < this.#scripts.length; s++) {
+      const script = this.#scripts[s]!;
+      const queue = lane.queuesAt + script.port * Queue.WORDS;
+      const listed = i32[queue + Queue.COUNT]!;
+      for (let k = 0; k < listed; k++) {
+        const entry = i32[lane.listsAt + script.port * LIST_COUNT_MAX + k]!;
+        const facts = lane.factsAt + ((entry & ENTRY_SLOT_MASK) << FACT_WORDS_SHIFT);
+        if (!script.take(lane, entry)) {
+          drop(lane, script.port, Drop.EGRESS_FULL);
+          continue;
+        }
+        count(lane, script.port, PortCell.TX_FRAMES, 1);
+        count(lane, script.port, PortCell.TX_BYTES, i32[facts + Fact.LENGTH]!);
+        count(lane, script.port, PortCell.TX_SEGMENTS, i32[facts + Fact.SEGMENTS]!);
+      }
+      i32[queue + Queue.COUNT] = 0;
+    }
+  }
+}
