@@ -1,0 +1,69 @@
+/**
+ * A document's bones for the cross-checks: whatever has the right type is there, whatever has not is null. So that names
+ * that clash are reported together with a wrong type elsewhere. Made by load.ts from any value at all; never throws.
+ */
+
+export interface PortOutline {
+  readonly path: readonly (string | number)[];
+  readonly bridge: string | null;
+  readonly name: string | null;
+  readonly kind: string | null;
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+export interface BridgeOutline {
+  readonly path: readonly (string | number)[];
+  readonly name: string | null;
+  readonly ports: readonly PortOutline[];
+}
+
+export interface Outline {
+  readonly workers: Readonly<Record<string, unknown>>;
+  readonly bridges: readonly BridgeOutline[];
+  readonly ports: readonly PortOutline[];
+}
+
+export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** A text, or the texts of a list. */
+export function textsOf(value: unknown): string[] {
+  const list = Array.isArray(value) ? value : [value];
+  return list.filter((item): item is string => typeof item === 'string');
+}
+
+export function outlineOf(value: unknown): Outline {
+  const top = recordOf(value);
+  const bridges = listOf(top.bridges).map((bridge, i): BridgeOutline => {
+    const path = ['bridges', i];
+    const raw = recordOf(bridge);
+    const name = textOf(raw.name);
+    const ports = listOf(raw.ports).map((port, j): PortOutline => {
+      const rawPort = recordOf(port);
+      return {
+        path: [...path, 'ports', j],
+        bridge: name,
+        name: textOf(rawPort.name),
+        kind: textOf(rawPort.kind),
+        raw: rawPort,
+      };
+    });
+    return { path, name, ports };
+  });
+  return { workers: recordOf(top.workers), bridges, ports: bridges.flatMap((bridge) => bridge.ports) };
+}
+
+/** The device that a tap port means: its own `device`, or its name. */
+export function deviceOf(port: PortOutline): string | null {
+  if (port.kind !== 'tap') return null;
+  return port.raw.device === undefined ? port.name : textOf(port.raw.device);
+}

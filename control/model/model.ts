@@ -1,0 +1,198 @@
+/**
+ * The normalised model of a document: everything that a document may leave out is filled in, so that plan, compile and
+ * devices never ask for a default. Made by `fromDocument` on the main thread from a document that validation accepted.
+ * Plain readonly data without undefined: two models are the same exactly when their JSON is the same.
+ */
+import type { Document, PortDocument, WorkersDocument } from '../config/document.ts';
+import { parseListen, parseSpeed } from '../config/values.ts';
+import { defaultMac, normalMac, reservedIndex } from './mac.ts';
+import { type VlanModel, vlanModel } from './vlan.ts';
+
+export const DEFAULT_AGEING = 300;
+export const DEFAULT_FDB_LIMIT = 65_536;
+export const DEFAULT_MTU = 1500;
+export const DEFAULT_METRICS = { host: '127.0.0.1', port: 9475 } as const;
+
+export interface WorkersModel {
+  readonly count: number;
+  /** At least `count` of them, or null: not pinned. */
+  readonly cpus: readonly number[] | null;
+  readonly idle: 'adaptive' | 'busy' | 'interrupt';
+  readonly io: 'auto' | 'io_uring' | 'read-write';
+}
+
+export interface FdbEntryModel {
+  readonly mac: string;
+  readonly vlan: number;
+  readonly type: 'static' | 'sticky';
+}
+
+export interface FloodModel {
+  readonly unknown: boolean;
+  readonly multicast: boolean;
+  readonly broadcast: boolean;
+}
+
+/** What every kind of port has. */
+export interface CommonModel {
+  readonly name: string;
+  readonly vlan: VlanModel;
+  /** Bytes of payload above the Ethernet header and one VLAN tag. */
+  readonly mtu: number;
+  /** Bits per second, null where unknown. */
+  readonly speed: number | null;
+  readonly flood: FloodModel;
+  readonly protected: boolean;
+  /** Learned entries that the port may hold, null: as many as the bridge. */
+  readonly fdbLimit: number | null;
+  readonly learning: boolean;
+  /** Learned addresses stay at this port and do not move. */
+  readonly sticky: boolean;
+  /** Bit i: 01-80-C2-00-00-0i is forwarded; the bridge's own bits are not in it. */
+  readonly forwardReserved: number;
+  /** Sorted by VLAN and address. */
+  readonly fdb: readonly FdbEntryModel[];
+}
+
+export interface TapModel extends CommonModel {
+  readonly kind: 'tap';
+  readonly device: string;
+  readonly netns: string | null;
+  readonly mac: string;
+  /** With prefixes, in the document's order. */
+  readonly addresses: readonly string[];
+  /** At most one for each family. */
+  readonly gateways: readonly string[];
+}
+
+export interface PatchModel extends CommonModel {
+  readonly kind: 'patch';
+  readonly peer: { readonly bridge: string; readonly port: string };
+}
+
+export interface MemoryModel extends CommonModel {
+  readonly kind: 'memory';
+}
+
+export interface NullModel extends CommonModel {
+  readonly kind: 'null';
+}
+
+export interface PcapModel extends CommonModel {
+  readonly kind: 'pcap';
+  readonly read: string | null;
+  readonly write: string | null;
+}
+
+export type PortModel = TapModel | PatchModel | MemoryModel | NullModel | PcapModel;
+
+export interface BridgeModel {
+  readonly name: string;
+  /** Seconds; 0 is never. */
+  readonly ageing: number;
+  readonly fdbLimit: number;
+  /** Bit i: 01-80-C2-00-00-0i is forwarded between all ports. */
+  readonly forwardReserved: number;
+  readonly ports: readonly PortModel[];
+}
+
+export interface Model {
+  readonly workers: WorkersModel;
+  /** `socket` null: where the daemon decides (root: /run/weft, else XDG_RUNTIME_DIR). */
+  readonly api: { readonly socket: string | null };
+  /** null: off. */
+  readonly metrics: { readonly host: string; readonly port: number } | null;
+  readonly bridges: readonly BridgeModel[];
+}
+
+function listOf(value: string | readonly string[] | undefined): readonly string[] {
+  if (value === undefined) return [];
+  return typeof value === 'string' ? [value] : value;
+}
+
+function workersModel(workers: WorkersDocument | undefined): WorkersModel {
+  return {
+    count: workers?.count ?? workers?.cpus?.length ?? 1,
+    cpus: workers?.cpus ?? null,
+    idle: workers?.idle ?? 'adaptive',
+    io: workers?.io ?? 'auto',
+  };
+}
+
+function reservedMask(written: boolean | readonly string[] | undefined): number {
+  if (typeof written === 'boolean') return written ? 0xffff : 0;
+  return (written ?? []).reduce((mask, address) => mask | (1 << reservedIndex(address)), 0);
+}
+
+function floodModel(flood: PortDocument['flood']): FloodModel {
+  if (typeof flood === 'boolean') return { unknown: flood, multicast: flood, broadcast: flood };
+  return { unknown: flood?.unknown ?? true, multicast: flood?.multicast ?? true, broadcast: flood?.broadcast ?? true };
+}
+
+function fdbModel(port: PortDocument, vlan: VlanModel): FdbEntryModel[] {
+  const entries = (port.fdb ?? []).map((entry) => ({
+    mac: normalMac(entry.mac)!,
+    vlan: entry.vlan ?? vlan.tag ?? 0,
+    type: entry.type ?? ('static' as const),
+  }));
+  return entries.sort((a, b) => a.vlan - b.vlan || (a.mac < b.mac ? -1 : 1));
+}
+
+function commonModel(port: PortDocument): CommonModel {
+  const vlan = vlanModel(port.vlan);
+  return {
+    name: port.name,
+    vlan,
+    mtu: port.mtu ?? DEFAULT_MTU,
+    speed: port.speed === undefined ? null : parseSpeed(port.speed),
+    flood: floodModel(port.flood),
+    protected: port.protected ?? false,
+    fdbLimit: port['fdb-limit'] ?? null,
+    learning: port.learning ?? true,
+    sticky: port.sticky ?? false,
+    forwardReserved: reservedMask(port['forward-reserved']),
+    fdb: fdbModel(port, vlan),
+  };
+}
+
+/** One port; `bridge` is needed for its default MAC. */
+export function portModel(bridge: string, port: PortDocument): PortModel {
+  const common = commonModel(port);
+  switch (port.kind) {
+    case 'tap':
+      return {
+        ...common,
+        kind: port.kind,
+        device: port.device ?? port.name,
+        netns: port.netns ?? null,
+        mac: port.mac === undefined ? defaultMac(bridge, port.name) : normalMac(port.mac)!,
+        addresses: [...listOf(port.address), ...listOf(port.addresses)],
+        gateways: listOf(port.gateway),
+      };
+    case 'patch': {
+      const [peerBridge, peerPort] = port.peer.split('/') as [string, string];
+      return { ...common, kind: port.kind, peer: { bridge: peerBridge, port: peerPort } };
+    }
+    case 'pcap':
+      return { ...common, kind: port.kind, read: port.read ?? null, write: port.write ?? null };
+    default:
+      return { ...common, kind: port.kind };
+  }
+}
+
+/** The model of a document that validation accepted. */
+export function fromDocument(document: Document): Model {
+  const listen = document.metrics === false ? null : document.metrics?.listen;
+  return {
+    workers: workersModel(document.workers),
+    api: { socket: document.api?.socket ?? null },
+    metrics: listen === null ? null : listen === undefined ? DEFAULT_METRICS : parseListen(listen),
+    bridges: document.bridges.map((bridge) => ({
+      name: bridge.name,
+      ageing: bridge.ageing ?? DEFAULT_AGEING,
+      fdbLimit: bridge['fdb-limit'] ?? DEFAULT_FDB_LIMIT,
+      forwardReserved: reservedMask(bridge['forward-reserved']),
+      ports: (bridge.ports ?? []).map((port) => portModel(bridge.name, port)),
+    })),
+  };
+}
