@@ -7,29 +7,20 @@
  */
 import { writeU16 } from './bytes.ts';
 
-/** 16,384 words of 0xffff, and a folded sum before them, stay below 2^31. */
-const BLOCK_BYTES = 32768;
-
 /**
- * Adds bytes[at … end) to `sum`, an odd last byte as the upper half of a word, and folds. So only the last
- * of several pieces may be odd.
+ * Adds bytes[at … end) to `sum`, an odd last byte as the upper half of a word, and folds. So only the last of several
+ * pieces may be odd. At most 131,072 bytes at once: 65,536 words and a folded sum are just below 2^32, which the int32
+ * in between holds as its bits.
  */
 export function sumBytes(bytes: Uint8Array, at: number, end: number, sum: number): number {
   let total = foldSum(sum);
-  let from = at;
-  while (from < end) {
-    const to = end - from > BLOCK_BYTES ? from + BLOCK_BYTES : end;
-    const pairsEnd = to - 1;
-    let i = from;
-    for (; i < pairsEnd; i += 2) total = (total + ((bytes[i] << 8) | bytes[i + 1])) | 0;
-    if (i < to) total = (total + (bytes[i] << 8)) | 0;
-    total = foldSum(total);
-    from = to;
-  }
-  return total;
+  let i = at;
+  for (const pairsEnd = end - 1; i < pairsEnd; i += 2) total = (total + ((bytes[i] << 8) | bytes[i + 1])) | 0;
+  if (i < end) total = (total + (bytes[i] << 8)) | 0;
+  return foldSum(total);
 }
 
-/** Carries brought round, for sums below 2^31: 0 … 65535. Its complement is the checksum. */
+/** Carries brought round, the sum read as 32 unsigned bits: 0 … 65535. Its complement is the checksum. */
 export function foldSum(sum: number): number {
   const once = (sum & 0xffff) + (sum >>> 16);
   return (once & 0xffff) + (once >>> 16);

@@ -144,7 +144,7 @@ describe('Internet checksum', () => {
     expect(sumBytes(Uint8Array.of(0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7), 0, 8, 0)).toBe(0xddf2);
   });
 
-  it.each([0, 1, 2, 32767, 32768, 32769, 65535, 65536])('does not overflow over %i bytes of 0xff', (length) => {
+  it.each([0, 1, 2, 65535, 65536, 131071, 131072])('does not overflow over %i bytes of 0xff', (length) => {
     const bytes = new Uint8Array(length).fill(0xff);
     expect(sumBytes(bytes, 0, length, 0xffff)).toBe(foldSum(slowSum(bytes) + 0xffff));
   });
