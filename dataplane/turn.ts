@@ -44,7 +44,13 @@ export class Turn {
 
   removeScript(port: number): void {
     const at = this.#scripts.findIndex((script) => script.port === port);
-    if (at >= 0) this.#scripts.splice(at, 1);
+    if (at < 0) return;
+    const [script] = this.#scripts.splice(at, 1);
+    script!.close();
+  }
+
+  closeScripts(): void {
+    for (const script of this.#scripts) script.close();
   }
 
   script(port: number): ScriptPort | undefined {

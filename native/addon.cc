@@ -118,7 +118,7 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
   const Io got = state.engine->open(io == "io_uring" ? Io::kUring : io == "read-write" ? Io::kReadWrite : Io::kNone, &error);
   if (got == Io::kNone) {
     state.engine.reset();
-    raise(info.Env(), {error, "io_uring_setup", "worker", "this host forbids io_uring: use io: auto or read-write"});
+    raise(info.Env(), {error, "engineOpen", "worker", error == EBUSY ? "another thread is this worker" : "this host may forbid io_uring: use io: auto or read-write"});
     return info.Env().Undefined();
   }
   return Napi::Number::New(info.Env(), static_cast<int>(got));

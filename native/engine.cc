@@ -41,7 +41,16 @@ Engine::Engine(std::shared_ptr<Mapping> mapping, int32_t index)
   ready_.reserve(kPortsMax);
 }
 
+Engine::~Engine() {
+  if (taken_) Registry::get().free_worker(index_);
+}
+
 Io Engine::open(Io want, int* error) {
+  taken_ = Registry::get().take_worker(index_);
+  if (!taken_) {
+    *error = EBUSY;
+    return Io::kNone;
+  }
   epoll_ = Descriptor::epoll_create();
   control_ = Registry::get().control(index_);
   if (!epoll_.valid() || control_ < 0) {

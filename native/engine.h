@@ -28,6 +28,7 @@ struct QueueEnd {
 class Engine {
  public:
   Engine(std::shared_ptr<Mapping> mapping, int32_t index);
+  ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -81,6 +82,7 @@ class Engine {
   uint8_t* const heads_;
   uint8_t* const large_;
 
+  bool taken_ = false;
   Io io_ = Io::kNone;
   Descriptor epoll_;
   int control_ = -1;

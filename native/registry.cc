@@ -82,6 +82,18 @@ int32_t Registry::count() {
 
 int Registry::control(int32_t index) { return index >= 0 && index < kWorkersMax ? controls_[index].get() : -1; }
 
+bool Registry::take_worker(int32_t index) {
+  const std::lock_guard<std::mutex> guard(lock_);
+  if (index < 0 || index >= kWorkersMax || workers_[index]) return false;
+  workers_[index] = true;
+  return true;
+}
+
+void Registry::free_worker(int32_t index) {
+  const std::lock_guard<std::mutex> guard(lock_);
+  workers_[index] = false;
+}
+
 void Registry::kick(int32_t index) {
   const int fd = control(index);
   const uint64_t one = 1;

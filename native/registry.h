@@ -54,6 +54,10 @@ class Registry {
   int control(int32_t index);
   void kick(int32_t index);
 
+  /// A worker's number is one thread's at a time: false while another thread holds it.
+  bool take_worker(int32_t index);
+  void free_worker(int32_t index);
+
  private:
   Registry();
   std::mutex lock_;
@@ -62,6 +66,7 @@ class Registry {
   int32_t next_handle_ = 1;
   std::unordered_map<int32_t, std::shared_ptr<Device>> devices_;
   Descriptor controls_[kWorkersMax];
+  bool workers_[kWorkersMax] = {};
 };
 
 }  // namespace weft

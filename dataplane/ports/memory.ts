@@ -38,6 +38,8 @@ export class MemoryPort implements ScriptPort {
     return this.#waiting.length;
   }
 
+  close(): void {}
+
   hasWork(): boolean {
     return this.#waiting.length > 0;
   }

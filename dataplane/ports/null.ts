@@ -10,6 +10,8 @@ export class NullPort implements ScriptPort {
   take(): boolean {
     return true;
   }
+  close(): void {}
+
   hasWork(): boolean {
     return false;
   }

@@ -20,6 +20,7 @@ export interface ScriptPort {
   take(lane: Lane, entry: number): boolean;
   /** True while frames wait to be received: the worker then does not sleep. */
   hasWork(): boolean;
+  close(): void;
 }
 
 /** Copies a listed frame out of the arena, head and tail. */

@@ -1,0 +1,238 @@
+/**
+ * The forwarding workers as control sees them: long tasks in a Piscina pool, one thread more than there are workers. The spare has
+ * everything loaded and stands by, so that a dead worker's place is taken within milliseconds. Main thread; never touches a frame.
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { Piscina } from 'piscina';
+import type { Answer, Assignment, Order } from '../../dataplane/orders.ts';
+import type { Addon } from '../../native/binding.ts';
+
+/** An order without the number that the pool gives it. */
+export type NewOrder = Order extends infer One ? (One extends { id: number } ? Omit<One, 'id'> : never) : never;
+
+export interface PoolOptions {
+  readonly count: number;
+  readonly native: Addon;
+  readonly log: Logger;
+  /** What worker `index` must serve when it starts, now or again. */
+  assignment(index: number): Assignment;
+  /** Called before a dead worker's place is taken: gives back what it held. */
+  onDeath(index: number, reason: string): void;
+  onRestart(index: number, reason: string): void;
+  onMoved(moved: Extract<Answer, { type: 'moved' }>): void;
+  onFailedAttachments(index: number, failed: readonly { readonly port: number; readonly error: number }[]): void;
+}
+
+/** One thread: standing by, or serving as a worker. */
+interface Thread {
+  readonly orders: MessagePort;
+  readonly abort: AbortController;
+  readonly ready: Promise<void>;
+  markReady: () => void;
+  index: number | null;
+  io: number;
+  running: (() => void) | null;
+  readonly waiting: Map<number, { resolve: (result: number) => void; reject: (error: Error) => void }>;
+}
+
+export interface WorkerStatus {
+  readonly state: 'starting' | 'running' | 'restarting' | 'stopped';
+  readonly restarts: number;
+}
+
+const EAGAIN_RESULT = -11;
+
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #piscina: Piscina;
+  readonly #serving: (Thread | null)[];
+  readonly #status: { state: WorkerStatus['state']; restarts: number }[];
+  #spare: Thread | null = null;
+  #nextId = 1;
+  #closing = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#serving = Array.from({ length: options.count }, () => null);
+    this.#status = Array.from({ length: options.count }, () => ({ state: 'starting', restarts: 0 }));
+    this.#piscina = new Piscina({
+      filename: workerFile(),
+      minThreads: 0,
+      maxThreads: options.count + 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      atomics: 'disabled',
+      trackUnmanagedFds: false,
+      recordTiming: false,
+    });
+  }
+
+  /** Starts all workers and, behind them, the spare. Rejects when one can't start. */
+  async start(): Promise<void> {
+    await Promise.all(this.#serving.map((_, index) => this.#serve(index, this.#open())));
+    this.#spare = this.#open();
+  }
+
+  status(index: number): WorkerStatus {
+    return this.#status[index]!;
+  }
+
+  get count(): number {
+    return this.#serving.length;
+  }
+
+  /** Gives worker `index` an order; resolves with its result, or −EAGAIN when that worker died over it. */
+  order(index: number, order: NewOrder): Promise<number> {
+    const thread = this.#serving[index];
+    if (thread === null || thread === undefined) return Promise.resolve(EAGAIN_RESULT);
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      thread.waiting.set(id, { resolve, reject });
+      thread.orders.postMessage({ ...order, id });
+      this.#options.native.kick(index);
+    });
+  }
+
+  /** The same order to every worker; the results in the order of their numbers. */
+  orderAll(order: NewOrder): Promise<number[]> {
+    return Promise.all(this.#serving.map((_, index) => this.order(index, order)));
+  }
+
+  /** Resolves once every worker has passed two turns: what was published before is what they use. */
+  async settled(): Promise<void> {
+    await this.orderAll({ type: 'sync' });
+  }
+
+  /** Ends a worker's thread as a crash would; the spare takes its place. Resolves when it serves. */
+  async restart(index: number): Promise<void> {
+    const thread = this.#serving[index];
+    if (thread === null || thread === undefined) throw new Error(`worker ${index} is not running`);
+    const before = this.#status[index]!.restarts;
+    thread.abort.abort();
+    this.#options.native.kick(index);
+    for (let k = 0; k < 2000 && this.#status[index]!.restarts === before; k++) await delay(1);
+    for (let k = 0; k < 5000 && this.#status[index]!.state !== 'running'; k++) await delay(1);
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.orderAll({ type: 'stop' });
+    this.#spare?.abort.abort();
+    await this.#piscina.destroy();
+    for (const thread of this.#serving) thread?.orders.close();
+    this.#spare?.orders.close();
+  }
+
+  /** Starts a thread that loads everything and stands by. */
+  #open(): Thread {
+    const { port1, port2 } = new MessageChannel();
+    let markReady = (): void => {};
+    const ready = new Promise<void>((resolve) => {
+      markReady = resolve;
+    });
+    const abort = new AbortController();
+    const thread: Thread = {
+      orders: port1,
+      abort,
+      ready,
+      markReady,
+      index: null,
+      io: 0,
+      running: null,
+      waiting: new Map(),
+    };
+    port1.on('message', (answer: Answer) => this.#hear(thread, answer));
+    const task = this.#piscina.run({ orders: port2 }, { name: 'serve', transferList: [port2], signal: abort.signal });
+    task.then(
+      () => this.#ended(thread, 'stopped'),
+      (error: Error) => this.#ended(thread, error.message),
+    );
+    return thread;
+  }
+
+  /** Makes a standing-by thread worker `index`; resolves when it runs. */
+  async #serve(index: number, thread: Thread): Promise<void> {
+    thread.index = index;
+    this.#serving[index] = thread;
+    await thread.ready;
+    const running = new Promise<void>((resolve, reject) => {
+      thread.running = resolve;
+      thread.waiting.set(0, { resolve: () => resolve(), reject });
+    });
+    thread.orders.postMessage(this.#options.assignment(index));
+    await running;
+    thread.waiting.delete(0);
+    this.#status[index]!.state = 'running';
+  }
+
+  #hear(thread: Thread, answer: Answer): void {
+    switch (answer.type) {
+      case 'standing-by':
+        return thread.markReady();
+      case 'running':
+        thread.io = answer.io;
+        if (answer.failed.length > 0) this.#options.onFailedAttachments(thread.index!, answer.failed);
+        return thread.running?.();
+      case 'done': {
+        thread.waiting.get(answer.id)?.resolve(answer.result);
+        thread.waiting.delete(answer.id);
+        return;
+      }
+      case 'moved':
+        return this.#options.onMoved(answer);
+    }
+  }
+
+  /** A thread is gone: answers what still waits for it, and lets the spare take a worker's place. */
+  #ended(thread: Thread, reason: string): void {
+    thread.orders.close();
+    const starting = thread.waiting.get(0);
+    thread.waiting.delete(0);
+    for (const { resolve } of thread.waiting.values()) resolve(EAGAIN_RESULT);
+    thread.waiting.clear();
+    if (this.#closing) return;
+    if (starting !== undefined) {
+      starting.reject(new Error(reason));
+      return;
+    }
+    if (thread.index === null) {
+      this.#options.log.warn({ reason }, 'the spare worker ended; another is started');
+      if (this.#spare === thread) this.#spare = this.#open();
+      return;
+    }
+    void this.#replace(thread.index, reason);
+  }
+
+  async #replace(index: number, reason: string): Promise<void> {
+    const { log, onDeath, onRestart } = this.#options;
+    this.#status[index]!.state = 'restarting';
+    this.#status[index]!.restarts++;
+    log.error({ worker: index, reason }, 'a worker died; the spare takes its place');
+    onDeath(index, reason);
+    const spare = this.#spare ?? this.#open();
+    this.#spare = null;
+    try {
+      await this.#serve(index, spare);
+      onRestart(index, reason);
+    } catch (error) {
+      this.#status[index]!.state = 'stopped';
+      log.error({ worker: index, reason: (error as Error).message }, 'a worker could not be started again');
+      // A place that dies at once is tried again, but not in a busy loop.
+      setTimeout(() => void this.#replace(index, (error as Error).message), 1000).unref();
+    }
+    this.#spare ??= this.#open();
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** The compiled worker: threads need JavaScript, also when control runs from source under a test. */
+function workerFile(): string {
+  const here = import.meta.dirname;
+  return here.includes('/dist/')
+    ? new URL('../../dataplane/worker.js', import.meta.url).pathname
+    : `${here}/../../dist/dataplane/worker.js`;
+}

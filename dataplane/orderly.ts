@@ -1,0 +1,163 @@
+/**
+ * Carries out control's orders in a worker, between two turns, and answers them. Cold: may allocate.
+ */
+import type { Addon } from '../native/binding.ts';
+import { CAPTURE_RING_BYTES } from './limits.ts';
+import { ByteRing } from './memory/byte-ring.ts';
+import { Header, workerRegion } from './memory/layout.ts';
+import type { View } from './memory/view.ts';
+import type { Answer, Assignment, Attachment, CaptureOrder, Order, StaticEntry } from './orders.ts';
+import { MemoryPort } from './ports/memory.ts';
+import { NullPort } from './ports/null.ts';
+import { PcapPort } from './ports/pcap.ts';
+import { Capture } from './ports/wrap/capture.ts';
+import { valueFor } from './tables/fdb.ts';
+import { insert, remove } from './tables/fdb-write.ts';
+import type { Turn } from './turn.ts';
+
+const EAGAIN = 11;
+
+export class Orderly {
+  readonly #native: Addon;
+  readonly #turn: Turn;
+  readonly #answer: (answer: Answer) => void;
+  readonly #captures: Capture[] = [];
+  readonly #captureRing: ByteRing;
+  /** Sync orders and how many more turns they wait. */
+  readonly #syncs: { readonly id: number; turns: number }[] = [];
+  #toldMoves = 0;
+  stopped = false;
+
+  constructor(native: Addon, view: View, turn: Turn, answer: (answer: Answer) => void) {
+    this.#native = native;
+    this.#turn = turn;
+    this.#answer = answer;
+    this.#captureRing = new ByteRing(
+      view.i32,
+      workerRegion(view.layout, Header.CAPTURE_AT, turn.lane.index),
+      CAPTURE_RING_BYTES,
+    );
+  }
+
+  /** Takes up what the assignment brings; answers what could not be attached. */
+  begin(assignment: Assignment): { port: number; error: number }[] {
+    const failed: { port: number; error: number }[] = [];
+    for (const attachment of assignment.attachments) {
+      const result = this.#attach(attachment);
+      if (result < 0) failed.push({ port: attachment.port, error: -result });
+    }
+    for (const order of assignment.captures) this.#startCapture(order);
+    return failed;
+  }
+
+  /** Closes what script ports hold. */
+  end(): void {
+    this.#turn.closeScripts();
+  }
+
+  carryOut(order: Order): void {
+    switch (order.type) {
+      case 'attach':
+        return this.#done(order.id, this.#attach(order.attachment));
+      case 'detach':
+        return this.#done(order.id, this.#detach(order.port));
+      case 'sync':
+        this.#syncs.push({ id: order.id, turns: 2 });
+        return;
+      case 'fdb-add':
+        return this.#done(order.id, this.#addEntry(order.entry));
+      case 'fdb-delete':
+        return this.#done(
+          order.id,
+          remove(this.#turn.lane, order.entry.key0, order.entry.key1, order.entry.bits) ? 1 : 0,
+        );
+      case 'capture-start':
+        this.#startCapture(order.order);
+        return this.#done(order.id, 0);
+      case 'capture-stop':
+        return this.#done(order.id, this.#stopCapture(order.capture));
+      case 'crash':
+        throw new Error('broken on purpose, by order');
+      case 'stop':
+        this.stopped = true;
+        return this.#done(order.id, 0);
+    }
+  }
+
+  /** Counts down what waits for turns to pass. */
+  afterTurn(): void {
+    while (this.#syncs.length > 0) {
+      for (const sync of this.#syncs) sync.turns--;
+      if (this.#syncs[0]!.turns >= 0) return;
+      this.#done(this.#syncs.shift()!.id, 0);
+    }
+  }
+
+  /** True while the worker must not sleep. */
+  isRestless(): boolean {
+    return this.#syncs.length > 0;
+  }
+
+  tellMoves(): void {
+    const { lane } = this.#turn;
+    const moves = (lane.moves - this.#toldMoves) | 0;
+    if (moves === 0) return;
+    this.#toldMoves = lane.moves;
+    this.#answer({
+      type: 'moved',
+      key0: lane.movedKey0,
+      key1: lane.movedKey1,
+      bridge: lane.movedBridge,
+      from: lane.movedFrom,
+      to: lane.movedTo,
+      moves,
+    });
+  }
+
+  #done(id: number, result: number): void {
+    this.#answer({ type: 'done', id, result });
+  }
+
+  #attach(attachment: Attachment): number {
+    switch (attachment.kind) {
+      case 'tap':
+        return this.#native.attachQueue(attachment.port, attachment.handle, attachment.queue);
+      case 'null':
+        this.#turn.addScript(new NullPort(attachment.port));
+        return 0;
+      case 'memory':
+        this.#turn.addScript(new MemoryPort(attachment.port));
+        return 0;
+      case 'pcap':
+        this.#turn.addScript(new PcapPort(attachment.port, attachment.read, attachment.write));
+        return 0;
+    }
+  }
+
+  #detach(port: number): number {
+    if (this.#turn.script(port) === undefined) return this.#native.detachQueue(port);
+    this.#turn.removeScript(port);
+    return 0;
+  }
+
+  #addEntry(entry: StaticEntry): number {
+    const { lane } = this.#turn;
+    const value = valueFor(lane, entry.port, entry.bits) | entry.type;
+    return insert(lane, entry.key0, entry.key1, entry.bits, value) === 0 ? -EAGAIN : 0;
+  }
+
+  #startCapture(order: CaptureOrder): void {
+    const capture = new Capture(order.capture, order.port, order.filter, this.#captureRing);
+    this.#captures.push(capture);
+    this.#turn.addTap(capture);
+  }
+
+  /** Answers how many frames the capture lost here. */
+  #stopCapture(number: number): number {
+    const at = this.#captures.findIndex((capture) => capture.capture === number);
+    if (at < 0) return 0;
+    const [capture] = this.#captures.splice(at, 1);
+    this.#turn.removeTap(capture!);
+    return capture!.lost;
+  }
+}
