@@ -1,0 +1,63 @@
+/**
+ * What a scrape reads of a running switch: flat samples, filled from the arena's counters by whoever owns it (running.ts).
+ * Called once per scrape on the main thread. Cheap on purpose: no sums over other samples, no text beyond names.
+ */
+
+export interface PortSample {
+  readonly bridge: string;
+  readonly port: string;
+  readonly up: boolean;
+  /** Bits per second, null where unknown. */
+  readonly speed: number | null;
+  readonly receiveFrames: number;
+  readonly receiveBytes: number;
+  readonly receiveSegments: number;
+  readonly transmitFrames: number;
+  readonly transmitBytes: number;
+  readonly transmitSegments: number;
+  /** Frames from this port that were flooded. */
+  readonly floodFrames: number;
+  /** Addresses that moved to this port from another. */
+  readonly fdbMoves: number;
+  /** Frames whose source was not learned because a limit was reached. */
+  readonly learnLimited: number;
+  /**
+   * Frames received from this port by the time they stayed, each in one bucket: entry k counts those of less than 2^k µs that
+   * no earlier entry counts, the last entry all that stayed longer. Every port's has the same length.
+   */
+  readonly residence: ArrayLike<number>;
+  /** Seconds, of all frames in `residence`. */
+  readonly residenceSum: number;
+}
+
+/** Frames lost at a port for one reason; `reason` is a name of drop.ts, or the kernel's own for missed frames. */
+export interface LossSample {
+  readonly bridge: string;
+  readonly port: string;
+  readonly reason: string;
+  readonly frames: number;
+}
+
+export interface BridgeSample {
+  readonly bridge: string;
+  readonly fdbEntries: number;
+}
+
+export interface WorkerSample {
+  readonly worker: number;
+  readonly turns: number;
+  /** Seconds of turns that moved a frame. */
+  readonly busySeconds: number;
+  /** Estimated, sampled. */
+  readonly activeFlows: number;
+}
+
+export interface MetricsSource {
+  ports(): readonly PortSample[];
+  bridges(): readonly BridgeSample[];
+  workers(): readonly WorkerSample[];
+  /** Frames lost in the switch. Zero entries may be among them; the text leaves them out. */
+  drops(): readonly LossSample[];
+  /** Frames lost before the switch could read them. */
+  missed(): readonly LossSample[];
+}
