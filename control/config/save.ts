@@ -82,17 +82,19 @@ function mergeList(yaml: YamlDocument, list: YAMLSeq, value: readonly unknown[])
 
 /** YAML text of a document, keeping comments and layout of `original` where they still have a place. */
 export function toYaml(document: Document, original: string | null = null): string {
-  const fresh = () => stringify(document, { lineWidth: 120 });
-  if (original === null) return fresh();
-  const yaml = parseDocument(original);
-  if (yaml.errors.length > 0 || !isMap(yaml.contents)) return fresh();
-  mergeMap(yaml, yaml.contents, document as Json);
-  const text = yaml.toString({ lineWidth: 120, flowCollectionPadding: true });
-  // An anchor whose node went, or a merge key, can make text that says something else: then comments are given up.
+  return (original === null ? null : merged(document, original)) ?? stringify(document, { lineWidth: 120 });
+}
+
+/** Null where the original can't be changed in place: an alias whose anchor went, or a merge key, would say something else. */
+function merged(document: Document, original: string): string | null {
   try {
-    return sameJson(sorted(parseDocument(text).toJS()), sorted(document)) ? text : fresh();
+    const yaml = parseDocument(original);
+    if (yaml.errors.length > 0 || !isMap(yaml.contents)) return null;
+    mergeMap(yaml, yaml.contents, document as Json);
+    const text = yaml.toString({ lineWidth: 120 });
+    return sameJson(sorted(parseDocument(text).toJS()), sorted(document)) ? text : null;
   } catch {
-    return fresh();
+    return null;
   }
 }
 

@@ -127,7 +127,8 @@ function givesUp(action: Extract<Action, { type: 'change-port' }>): boolean {
 }
 
 function planPort(steps: Steps, bridge: string, before: PortModel, after: PortModel): void {
-  const recreate = changed(RECREATE_KEYS, before, after);
+  // Another kind is another port: what else differs is not worth a word.
+  const recreate = before.kind === after.kind ? changed(RECREATE_KEYS, before, after) : (['kind'] as const);
   if (recreate.length > 0) {
     steps.deletePorts.push({ type: 'delete-port', bridge, port: before, recreate, after });
     steps.addPorts.push({ type: 'add-port', bridge, port: after, recreate: true });
