@@ -1,0 +1,54 @@
+// The bars that Weft has set itself, and the verdict on a measured value. Pure; the only place that knows these numbers.
+// Keys are scenario|variant|against, as the rows of a report name them; an absent key means: measured, but no bar.
+
+export const DIRECTION = { atLeast: 'at least', atMost: 'at most' } as const;
+export type Direction = (typeof DIRECTION)[keyof typeof DIRECTION];
+
+export interface Bar {
+  readonly direction: Direction;
+  readonly must: number;
+  readonly aim: number;
+}
+
+export const VERDICT = { aim: 'aim met', must: 'met', missed: 'MISSED', none: '–' } as const;
+export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
+
+const atLeast = (must: number, aim: number): Bar => ({ direction: DIRECTION.atLeast, must, aim });
+const atMost = (must: number, aim: number): Bar => ({ direction: DIRECTION.atMost, must, aim });
+
+const BARS: Readonly<Record<string, Bar>> = {
+  'tcp|pinned|linux-bridge': atLeast(0.75, 1),
+  'tcp|unpinned|linux-bridge': atLeast(0.65, 1),
+  'tcp|pinned|ovs-userspace-tso': atLeast(1, 1.3),
+  'tcp|unpinned|ovs-userspace-tso': atLeast(1, 1.3),
+  'tcp|pinned|ovs-userspace': atLeast(3.5, 5),
+  'tcp|unpinned|ovs-userspace': atLeast(3.5, 5),
+  'frames-60|pinned|linux-bridge': atLeast(0.75, 1),
+  'frames-60|pinned|ovs-userspace': atLeast(2, 2.5),
+  'frames-60|pinned|ovs-userspace-tso': atLeast(2, 2.5),
+  'round-trip|busy p50|veth': atMost(3, 1.5),
+  'round-trip|busy p99|veth': atMost(20, 10),
+  'round-trip|adaptive under load p50|veth': atMost(5, 2.5),
+  'round-trip|adaptive under load p99|veth': atMost(40, 20),
+  'thousand-taps|1,000 TAPs vs 2|weft': atLeast(0.9, 0.98),
+  'idle-cpu|1,000 TAPs|': atMost(1, 0.1),
+  'start|2 ports|': atMost(0.5, 0.25),
+  'start|1,000 ports|': atMost(10, 3),
+  'memory|default configuration|': atMost(200, 120),
+  'churn|A↔B frames lost|': atMost(0, 0),
+  'worker-kill|outage|': atMost(100, 20),
+  'worker-kill|lost on other flows|': atMost(0, 0),
+};
+
+/** The bar for a row, or null when there is none. `against` is '' for an absolute value. */
+export function findBar(scenario: string, variant: string, against: string): Bar | null {
+  return BARS[`${scenario}|${variant}|${against}`] ?? null;
+}
+
+/** The verdict on `value`, which must be in the bar's unit. */
+export function judge(value: number, bar: Bar | null): Verdict {
+  if (bar === null) return VERDICT.none;
+  const reaches = (limit: number) => (bar.direction === DIRECTION.atLeast ? value >= limit : value <= limit);
+  if (reaches(bar.aim)) return VERDICT.aim;
+  return reaches(bar.must) ? VERDICT.must : VERDICT.missed;
+}

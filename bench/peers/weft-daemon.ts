@@ -1,0 +1,116 @@
+// A running weft for a bench: its document, its process and its HTTP API on the unix socket. Started from dist/, as a user would.
+// weft.ts makes a peer of it; the scenarios that only weft has (many TAPs, churn, a killed worker) call it directly.
+import { existsSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { Client } from 'undici';
+import { stringify } from 'yaml';
+import { projectRoot } from '../root.ts';
+import { Daemon } from '../system/process.ts';
+import type { Site } from '../system/site.ts';
+import type { Idle } from './peer.ts';
+
+export interface TapPort {
+  readonly name: string;
+  readonly kind: 'tap';
+  readonly device: string;
+  readonly netns?: string;
+}
+
+export interface WeftOptions {
+  readonly ports: readonly TapPort[];
+  readonly idle?: Idle | undefined;
+  readonly workers?: number | undefined;
+  /** How long to wait for `ready`; default 20 s. */
+  readonly seconds?: number;
+}
+
+export interface Weft {
+  readonly pid: number;
+  readonly daemon: Daemon;
+  /** From exec to the line with `ready`. */
+  readonly readySeconds: number;
+  /** Sends one request; throws an Error with method, path and answer unless the status is 2xx. */
+  request(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export const BRIDGE = 'br0';
+
+/** Path of the built command. */
+export function weftCommand(): string {
+  return join(projectRoot(), 'dist', 'control', 'cli', 'main.js');
+}
+
+/** A reason when weft isn't built, else null. */
+export function weftMissing(): string | null {
+  return existsSync(weftCommand()) ? null : 'weft is not built: npm run build makes dist/control/cli/main.js';
+}
+
+/** A TAP port; without a namespace its device stays where weft runs. */
+export function tapPort(name: string, device: string, netns?: string): TapPort {
+  return { name, kind: 'tap', device, ...(netns === undefined ? {} : { netns }) };
+}
+
+/** The document; what isn't asked for is left to weft's defaults. The metrics' port is always our own, so that two can run at once. */
+export function weftDocument(options: WeftOptions, metricsPort: number): object {
+  const workers = {
+    ...(options.workers === undefined ? {} : { count: options.workers }),
+    ...(options.idle === undefined ? {} : { idle: options.idle }),
+  };
+  return {
+    ...(Object.keys(workers).length === 0 ? {} : { workers }),
+    metrics: { listen: `127.0.0.1:${metricsPort}` },
+    bridges: [{ name: BRIDGE, ports: options.ports }],
+  };
+}
+
+/** Writes the document, runs weft and waits for `ready`. Its end is registered with the site. */
+export async function startWeft(site: Site, options: WeftOptions): Promise<Weft> {
+  const file = join(site.folder, 'weft.yaml');
+  const socket = join(site.folder, 'weft.sock');
+  writeFileSync(file, stringify(weftDocument(options, await freePort())));
+  const command = [process.execPath, weftCommand(), 'run', '-c', file, '--socket', socket];
+  const start = process.hrtime.bigint();
+  const daemon = new Daemon(command, site.cleanup, { cpus: site.switchCpus });
+  await daemon.until(/\bready\b/, options.seconds ?? 20);
+  const readySeconds = Number(process.hrtime.bigint() - start) / 1e9;
+  const client = new Client('http://weft', { socketPath: socket });
+  site.cleanup.defer('closing the API connection', () => client.destroy());
+  return {
+    pid: daemon.pid,
+    daemon,
+    readySeconds,
+    request: (method, path, body) => request(client, method, path, body),
+    stop: () => daemon.stop('SIGTERM', 30),
+  };
+}
+
+async function request(
+  client: Client,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body: unknown,
+): Promise<unknown> {
+  const content =
+    body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  const answer = await client.request({ method, path, ...content });
+  const text = await answer.body.text();
+  if (answer.statusCode < 200 || answer.statusCode > 299) {
+    throw new Error(`${method} ${path} answered ${answer.statusCode}: ${text.slice(0, 300)}`);
+  }
+  return text === '' ? null : JSON.parse(text);
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() =>
+        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+}
