@@ -138,5 +138,6 @@ function flagsOf(port: TablePort): number {
   if (port.flood.multicast) flags |= PortFlag.FLOOD_MULTICAST;
   if (port.flood.broadcast) flags |= PortFlag.FLOOD_BROADCAST;
   if (port.peer !== 0) flags |= PortFlag.PATCH;
+  if (port.vlan.cvlans !== null) flags |= PortFlag.CUSTOMERS;
   return flags;
 }

@@ -168,6 +168,8 @@ export const Flag = {
   LISTED: 16,
   /** A virtio_net_hdr of 12 bytes lies before the head as received. */
   VNET: 32,
+  /** A further tag stands behind that of the frame's VLAN, whether or not the head carries the latter. */
+  INNER: 64,
 } as const;
 
 /** Cells (float64) of one port in one worker's counters; one writer each. */

@@ -68,6 +68,7 @@ function parseOne(lane: Lane, facts: number, length: number, mtu: number): numbe
     if (inner === TPID_8021Q_LE || inner === TPID_8021AD_LE) {
       l3 = ETHERNET_BYTES + 2 * TAG_BYTES;
       if (length < l3) return Drop.BAD_TAG;
+      flags |= Flag.INNER;
     }
   }
   i32[facts + Fact.FLAGS] = flags;

@@ -6,6 +6,7 @@ import { Drop } from '../drop.ts';
 import type { Lane } from '../memory/lane.ts';
 import { FACT_WORDS_SHIFT, Fact, Flag, MEMBERSHIP_WORDS, PORT_WORDS } from '../memory/layout.ts';
 import { PortWord, VlanMode } from '../tables/port-layout.ts';
+import { admitsCustomer } from './customer.ts';
 
 const VID_MASK = 0xfff;
 const RESERVED_LE = 0x00c28001;
@@ -19,16 +20,20 @@ export function admit(lane: Lane, list: number, n: number, port: number): number
   const tpid = i32[record + PortWord.TPID]! << 16;
   const members = lane.membershipAt + port * MEMBERSHIP_WORDS;
   const reserved = i32[record + PortWord.RESERVED]!;
+  const untagged = admitsCustomer(lane, i32[record + PortWord.CUSTOMER_VLANS]!, 0) ? 0 : Drop.VLAN_NOT_ADMITTED;
   let kept = 0;
   for (let k = 0; k < n; k++) {
     const slot = i32[list + k]!;
     const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
     const head = i32[facts + Fact.HEAD_AT]! >> 2;
+    const source = i32[head + 1]! >>> 16;
     let reason = 0;
-    if (((i32[head + 1]! >>> 16) & 1) !== 0) reason = Drop.BAD_SOURCE;
+    if ((source & 1) !== 0 || (source === 0 && i32[head + 2] === 0)) reason = Drop.BAD_SOURCE;
     else if (i32[head] === RESERVED_LE && !isReservedAllowed(i32[head + 1]!, reserved)) reason = Drop.RESERVED_ADDRESS;
-    else if ((i32[facts + Fact.FLAGS]! & Flag.TAGGED) === 0) i32[facts + Fact.TAG] = vlan | tpid;
-    else reason = admitTagged(lane, facts, mode, vlan, tpid, record);
+    else if ((i32[facts + Fact.FLAGS]! & Flag.TAGGED) === 0) {
+      i32[facts + Fact.TAG] = vlan | tpid;
+      reason = untagged;
+    } else reason = admitTagged(lane, facts, mode, vlan, tpid, record);
     if (reason === 0) {
       const vid = i32[facts + Fact.TAG]! & VID_MASK;
       if ((i32[members + (vid >>> 5)]! & (1 << (vid & 31))) === 0) reason = Drop.VLAN_NOT_ADMITTED;
@@ -55,13 +60,9 @@ function admitTagged(lane: Lane, facts: number, mode: number, vlan: number, tpid
   const vid = tag & VID_MASK;
   if (mode === VlanMode.TUNNEL) {
     // The customer's tag is payload: the service tag goes before it, with the customer's priority.
-    const customers = i32[record + PortWord.CUSTOMER_VLANS]!;
-    if (customers !== 0) {
-      const word = i32[lane.floodPoolAt + customers + (vid >>> 5)]!;
-      if ((word & (1 << (vid & 31))) === 0) return Drop.VLAN_NOT_ADMITTED;
-    }
+    if (!admitsCustomer(lane, i32[record + PortWord.CUSTOMER_VLANS]!, vid)) return Drop.VLAN_NOT_ADMITTED;
     i32[facts + Fact.TAG] = vlan | (tag & 0xf000) | tpid;
-    i32[facts + Fact.FLAGS] = i32[facts + Fact.FLAGS]! & ~Flag.TAGGED;
+    i32[facts + Fact.FLAGS] = (i32[facts + Fact.FLAGS]! & ~Flag.TAGGED) | Flag.INNER;
     return 0;
   }
   if (vid !== 0) return mode === VlanMode.ACCESS ? Drop.TAGGED_ON_ACCESS : 0;

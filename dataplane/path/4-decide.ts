@@ -7,6 +7,7 @@ import { FACT_WORDS_SHIFT, Fact, Flag, MEMBERSHIP_WORDS, PORT_WORDS } from '../m
 import { lookUp } from '../tables/fdb.ts';
 import { bridgeBits, domainBits } from '../tables/fdb-layout.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
+import { sendsCustomer } from './customer.ts';
 
 const VID_MASK = 0xfff;
 /** EGRESS of a frame that goes to its VLAN's flood set. */
@@ -25,7 +26,8 @@ export function decide(lane: Lane, list: number, n: number, port: number): numbe
     const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
     let egress = FLOOD;
     let reason = 0;
-    if ((i32[facts + Fact.FLAGS]! & Flag.GROUP) === 0) {
+    const flags = i32[facts + Fact.FLAGS]!;
+    if ((flags & Flag.GROUP) === 0) {
       const at = i32[facts + Fact.HEAD_AT]! >> 2;
       const w0 = i32[at]!;
       const vid = i32[facts + Fact.TAG]! & VID_MASK;
@@ -39,7 +41,13 @@ export function decide(lane: Lane, list: number, n: number, port: number): numbe
       );
       if (found !== 0) {
         egress = found;
-        reason = found === port ? Drop.SAME_PORT : checkEgress(lane, found, vid, isProtected);
+        reason = found === port ? Drop.SAME_PORT : checkEgress(lane, found, bridge, vid, isProtected);
+        if (
+          reason === 0 &&
+          ((flags & Flag.INNER) | customersFlag(lane, found)) !== 0 &&
+          !sendsCustomer(lane, facts, found)
+        )
+          reason = Drop.EGRESS_VLAN;
       }
     }
     if (reason !== 0) {
@@ -53,10 +61,17 @@ export function decide(lane: Lane, list: number, n: number, port: number): numbe
   return kept;
 }
 
-function checkEgress(lane: Lane, egress: number, vid: number, isProtected: boolean): number {
+function customersFlag(lane: Lane, egress: number): number {
+  return lane.i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]! & PortFlag.CUSTOMERS;
+}
+
+/** The bridge is asked too: a port that moved to another one may still be in the database for a moment. */
+function checkEgress(lane: Lane, egress: number, bridge: number, vid: number, isProtected: boolean): number {
   const i32 = lane.i32;
-  const flags = i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]!;
+  const record = lane.portsAt + egress * PORT_WORDS;
+  const flags = i32[record + PortWord.FLAGS]!;
   if ((flags & PortFlag.UP) === 0) return Drop.EGRESS_DOWN;
+  if (i32[record + PortWord.BRIDGE] !== bridge) return Drop.EGRESS_VLAN;
   if ((i32[lane.membershipAt + egress * MEMBERSHIP_WORDS + (vid >>> 5)]! & (1 << (vid & 31))) === 0)
     return Drop.EGRESS_VLAN;
   if (isProtected && (flags & PortFlag.PROTECTED) !== 0) return Drop.PROTECTED;

@@ -2,12 +2,20 @@
 // since the peer bridge goes on changing it. Without a free slot that shape's ports lose the frame, counted each.
 import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
-import { HEAD_STRIDE_BYTES, HEADROOM_BYTES, RECEIVE_SLOTS_COUNT, REPLICA_SLOTS_COUNT, VLANS_COUNT } from '../limits.ts';
+import {
+  HEAD_BYTES,
+  HEAD_STRIDE_BYTES,
+  HEADROOM_BYTES,
+  RECEIVE_SLOTS_COUNT,
+  REPLICA_SLOTS_COUNT,
+  VLANS_COUNT,
+} from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { FACT_WORDS, FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
 import { Form, SET_FORM_SHIFT, SET_PORT_MASK } from '../tables/flood-layout.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
 import { resolve } from './6-resolve.ts';
+import { sendsCustomer } from './customer.ts';
 import { shape, shapeOf } from './shape.ts';
 
 const VID_MASK = 0xfff;
@@ -23,7 +31,9 @@ export function replicate(lane: Lane, slot: number): number {
   for (let k = 0; k < FACT_WORDS; k++) i32[to + k] = i32[from + k]!;
   const headBytes = i32[from + Fact.HEAD_BYTES]!;
   const source = i32[from + Fact.HEAD_AT]! >> 2;
-  const headAt = lane.headsAtBytes + copy * HEAD_STRIDE_BYTES + HEADROOM_BYTES;
+  // A head that grew by pushed tags keeps its end: the growth lies in the headroom, never in the next slot.
+  const grown = headBytes > HEAD_BYTES ? headBytes - HEAD_BYTES : 0;
+  const headAt = lane.headsAtBytes + copy * HEAD_STRIDE_BYTES + HEADROOM_BYTES - grown;
   const words = (headBytes + 3) >> 2;
   const target = headAt >> 2;
   for (let k = 0; k < words; k++) i32[target + k] = i32[source + k]!;
@@ -47,6 +57,7 @@ export function flood(lane: Lane, slot: number, port: number): void {
   const wanted = wantedFlag(i32[facts + Fact.FLAGS]!) | PortFlag.UP;
   const isProtected = (i32[record + PortWord.FLAGS]! & PortFlag.PROTECTED) !== 0;
   const native = (i32[facts + Fact.FLAGS]! & Flag.TAGGED) !== 0 ? Form.TAGGED : Form.UNTAGGED;
+  const inner = i32[facts + Fact.FLAGS]! & Flag.INNER;
   const members = i32[set]!;
   let untagged = native === Form.UNTAGGED ? slot : -1;
   let tagged = native === Form.TAGGED ? slot : -1;
@@ -57,6 +68,7 @@ export function flood(lane: Lane, slot: number, port: number): void {
     const egress = member & SET_PORT_MASK;
     const flags = i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]!;
     if (egress === port || (flags & wanted) !== wanted || (isProtected && (flags & PortFlag.PROTECTED) !== 0)) continue;
+    if (((flags & PortFlag.CUSTOMERS) | inner) !== 0 && !sendsCustomer(lane, facts, egress)) continue;
     listed++;
     const form = shapeOf(member >>> SET_FORM_SHIFT, i32[facts + Fact.TAG]!);
     let out = form === Form.UNTAGGED ? untagged : form === Form.TAGGED ? tagged : priority;

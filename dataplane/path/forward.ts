@@ -4,7 +4,7 @@ import { Drop } from '../drop.ts';
 import { LIST_COUNT_MAX, PATCH_HOPS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell, Queue } from '../memory/layout.ts';
-import { PortWord } from '../tables/port-layout.ts';
+import { PortFlag, PortWord } from '../tables/port-layout.ts';
 import { parse } from './1-parse.ts';
 import { admit } from './2-admit.ts';
 import { learn, touch } from './3-learn.ts';
@@ -14,6 +14,10 @@ import { resolve } from './6-resolve.ts';
 import { formFor, shape, shapeOf } from './shape.ts';
 
 const VID_MASK = 0xfff;
+/** EtherTypes as a little-endian read of the frame gives them. */
+const TPID_8021Q_LE = 0x0081;
+const TPID_8021AD_LE = 0xa888;
+const TAGGED_BYTES = 18;
 
 /** Forwards `n` slots listed at word `list`, just received on `port`. Patches wait in the lane until `forwardPatches`. */
 export function forward(lane: Lane, list: number, n: number, port: number): void {
@@ -60,25 +64,26 @@ export function forwardPatches(lane: Lane): void {
   lane.patchesCount = 0;
 }
 
-/** Turns a patch's list into frames received on its peer; those that passed too many patches drop. */
+/** Turns a patch's list into frames received on its peer. Those that passed too many patches drop, and all while the peer is down. */
 function enterPeer(lane: Lane, list: number, n: number, patch: number, peer: number): number {
   const i32 = lane.i32;
   let kept = 0;
   let bytes = 0;
   let segments = 0;
+  const up = (i32[lane.portsAt + peer * PORT_WORDS + PortWord.FLAGS]! & PortFlag.UP) !== 0 && peer !== 0;
   for (let k = 0; k < n; k++) {
     const slot = i32[list + k]! & ENTRY_SLOT_MASK;
     const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
     const hops = i32[facts + Fact.HOPS]! + 1;
-    bytes += i32[facts + Fact.LENGTH]!;
-    segments += i32[facts + Fact.SEGMENTS]!;
-    if (hops > PATCH_HOPS_MAX || peer === 0) {
-      drop(lane, patch, peer === 0 ? Drop.EGRESS_DOWN : Drop.PATCH_LOOP);
+    const reason = !up ? Drop.EGRESS_DOWN : hops > PATCH_HOPS_MAX ? Drop.PATCH_LOOP : readTag(lane, facts);
+    if (reason !== 0) {
+      drop(lane, patch, reason);
       continue;
     }
+    bytes += i32[facts + Fact.LENGTH]!;
+    segments += i32[facts + Fact.SEGMENTS]!;
     i32[facts + Fact.HOPS] = hops;
     i32[facts + Fact.INGRESS] = peer;
-    readTag(lane, facts);
     i32[list + kept] = slot;
     kept++;
   }
@@ -91,16 +96,28 @@ function enterPeer(lane: Lane, list: number, n: number, patch: number, peer: num
   return kept;
 }
 
-/** The outer tag as the head now carries it: what was a bridge's own tag, or a customer's that lay below a service tag. */
-function readTag(lane: Lane, facts: number): void {
+/**
+ * The outer tag as the head now carries it: what was a bridge's own tag, or a customer's that lay below a service tag. A third tag that
+ * parse did not look at may turn out to be cut off or reserved. 0, or the reason to drop.
+ */
+function readTag(lane: Lane, facts: number): number {
   const i32 = lane.i32;
-  const w3 = i32[(i32[facts + Fact.HEAD_AT]! >> 2) + 3]!;
+  const at = (i32[facts + Fact.HEAD_AT]! >> 2) + 3;
+  const w3 = i32[at]!;
   const type = w3 & 0xffff;
-  const flags = i32[facts + Fact.FLAGS]! & ~Flag.TAGGED;
-  if (type !== 0x0081 && type !== 0xa888) {
-    i32[facts + Fact.FLAGS] = flags;
-    return;
+  const length = i32[facts + Fact.LENGTH]!;
+  let flags = i32[facts + Fact.FLAGS]! & ~(Flag.TAGGED | Flag.INNER);
+  if (type === TPID_8021Q_LE || type === TPID_8021AD_LE) {
+    const tci = ((w3 >>> 8) & 0xff00) | (w3 >>> 24);
+    if (length < TAGGED_BYTES || (tci & VID_MASK) === VID_MASK) return Drop.BAD_TAG;
+    i32[facts + Fact.TAG] = tci | (type === TPID_8021Q_LE ? 0x8100 << 16 : 0x88a8 << 16);
+    flags |= Flag.TAGGED;
+    const inner = i32[at + 1]! & 0xffff;
+    if (inner === TPID_8021Q_LE || inner === TPID_8021AD_LE) {
+      if (length < TAGGED_BYTES + 4) return Drop.BAD_TAG;
+      flags |= Flag.INNER;
+    }
   }
-  i32[facts + Fact.TAG] = ((w3 >>> 8) & 0xff00) | (w3 >>> 24) | (type === 0x0081 ? 0x8100 << 16 : 0x88a8 << 16);
-  i32[facts + Fact.FLAGS] = flags | Flag.TAGGED;
+  i32[facts + Fact.FLAGS] = flags;
+  return 0;
 }

@@ -17,6 +17,13 @@ const UDP_BYTES = 8;
 const TCP_BYTES_MIN = 20;
 const TCP_DATA_OFFSET_AT = 12;
 const TCP_CHECKSUM_AT = 16;
+const ETHERTYPE_IPV4_LE = 0x0008;
+const ETHERTYPE_IPV6_LE = 0xdd86;
+const IPV4_BYTES_MIN = 20;
+const IPV4_PROTOCOL_AT = 9;
+const IPV6_BYTES = 40;
+const PROTOCOL_TCP = 6;
+const PROTOCOL_UDP = 17;
 const UDP_CHECKSUM_AT = 6;
 
 /** Needs FLAGS, L3 and LENGTH; writes GSO, CHECKSUM, SEGMENTS, WIRE_BYTES and the checksum flag. 0, or the reason to drop. */
@@ -58,6 +65,7 @@ function parseSegments(lane: Lane, facts: number, gso: number, size: number, sta
     return Drop.BAD_OFFLOAD;
   }
   const length = i32[facts + Fact.LENGTH]!;
+  if (!isOver(lane, facts, type, start)) return Drop.BAD_OFFLOAD;
   if (size === 0 || headers > i32[facts + Fact.HEAD_BYTES]! || length < headers) return Drop.BAD_OFFLOAD;
   const payload = length - headers;
   if (payload <= size) {
@@ -68,4 +76,19 @@ function parseSegments(lane: Lane, facts: number, gso: number, size: number, sta
   i32[facts + Fact.SEGMENTS] = ((payload + size - 1) / size) | 0;
   i32[facts + Fact.WIRE_BYTES] = headers + size;
   return 0;
+}
+
+/** Whether the packet is of the family and protocol that a segmentation type names, with the L4 header at `start`. */
+function isOver(lane: Lane, facts: number, type: number, start: number): boolean {
+  const l3 = lane.i32[facts + Fact.L3]!;
+  const at = lane.i32[facts + Fact.HEAD_AT]! + l3;
+  const etherType = lane.u16[(at - 2) >> 1]!;
+  if (etherType === ETHERTYPE_IPV6_LE) {
+    // What lies between is extension headers: whoever segments walks them.
+    return type !== GSO_TCPV4 && start >= l3 + IPV6_BYTES && lane.u8[at]! >>> 4 === 6;
+  }
+  if (etherType !== ETHERTYPE_IPV4_LE || type === GSO_TCPV6 || start < l3 + IPV4_BYTES_MIN) return false;
+  const first = lane.u8[at]!;
+  if (first >>> 4 !== 4 || start !== l3 + ((first & 15) << 2)) return false;
+  return lane.u8[at + IPV4_PROTOCOL_AT] === (type === GSO_TCPV4 ? PROTOCOL_TCP : PROTOCOL_UDP);
 }

@@ -80,11 +80,15 @@ function remember(lane: Lane, entry: number): void {
   if (((lane.recentHead - lane.recentTail) | 0) > mask) lane.recentTail = (lane.recentTail + 1) | 0;
 }
 
-/** Whether `port` may learn one more address now; makes room in its bridge if that is what it takes. */
-function mayLearn(lane: Lane, port: number, bridge: number): boolean {
+/** Whether `port` holds as many addresses as it may: a moved one counts like a new one, or moves would get around the limit. */
+function isAtLimit(lane: Lane, port: number): boolean {
+  const limit = lane.i32[lane.portsAt + port * PORT_WORDS + PortWord.FDB_LIMIT]!;
+  return limit !== 0 && lane.i32[lane.fdbCountsAt + PORT_COUNTS_AT + port]! >= limit;
+}
+
+/** Whether `bridge` takes one more address; makes room if that is what it takes. */
+function hasRoom(lane: Lane, bridge: number): boolean {
   const i32 = lane.i32;
-  const limit = i32[lane.portsAt + port * PORT_WORDS + PortWord.FDB_LIMIT]!;
-  if (limit !== 0 && i32[lane.fdbCountsAt + PORT_COUNTS_AT + port]! >= limit) return false;
   const bridgeLimit = i32[lane.bridgesAt + bridge * 8 + BridgeWord.FDB_LIMIT]!;
   if (i32[lane.fdbCountsAt + BRIDGE_COUNTS_AT + bridge]! < bridgeLimit) return true;
   if (!evictOne(lane, bridge)) return false;
@@ -110,7 +114,7 @@ export function learnNew(
     from = lookUp(lane, bucketOf(key0, key1, lane.fdbBucketMask), key0, key1, bits);
     if (from !== 0 && (value & (STATIC | STICKY)) !== 0) return;
   }
-  if (from === 0 && !mayLearn(lane, port, bridge)) {
+  if (isAtLimit(lane, port) || (from === 0 && !hasRoom(lane, bridge))) {
     count(lane, port, PortCell.LEARN_LIMITED, 1);
     return;
   }

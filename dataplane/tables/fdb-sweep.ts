@@ -7,12 +7,16 @@ import { BRIDGE_MASK, BRIDGE_SHIFT, ENTRY_KEY1, ENTRY_VALUE, STATIC } from './fd
 import { clearEntry, lockBucket, unlockBucket } from './fdb-write.ts';
 import { BridgeWord } from './port-layout.ts';
 
+/** Ages wrap at 2¹⁶ seconds; the last few are clocks that run ahead. */
+const AGE_FUTURE = 0xfff0;
+
 function isAged(lane: Lane, entry: number, value: number): boolean {
   if ((value & STATIC) !== 0) return false;
   const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (lane.i32[entry + ENTRY_KEY1]! >>> 28);
   const ageing = lane.i32[lane.bridgesAt + bridge * 8 + BridgeWord.AGEING_S]!;
   const age = (lane.nowS - lane.u16[lane.fdbSeenAt + ((entry - lane.fdbAt) >> 2)]!) & 0xffff;
-  return ageing !== 0 && age > ageing;
+  // Another worker's clock may be a second ahead of this turn's: what it saw "in the future" is not old.
+  return ageing !== 0 && age > ageing && age < AGE_FUTURE;
 }
 
 /** Removes aged and flushed entries of `count` buckets from `bucket` on; answers the bucket to go on with. */

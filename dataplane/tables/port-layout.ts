@@ -35,6 +35,8 @@ export const PortFlag = {
   FLOOD_MULTICAST: 64,
   FLOOD_BROADCAST: 128,
   PATCH: 256,
+  /** A dot1q-tunnel that admits only some customer VLANs. */
+  CUSTOMERS: 512,
 } as const;
 
 export const VlanMode = { TRUNK: 0, ACCESS: 1, NATIVE_TAGGED: 2, NATIVE_UNTAGGED: 3, TUNNEL: 4 } as const;
