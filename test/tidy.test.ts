@@ -9,7 +9,7 @@ import { DROPS, Drop } from '../dataplane/drop.ts';
 import { syntaxFindings, textFindings } from './tidy/habits.ts';
 import { hotFindings, isHot } from './tidy/hot.ts';
 import { commandFindings, type Manifest, readmeFindings, scriptFindings, topFindings } from './tidy/house.ts';
-import { cycleFindings, dependencyFindings, layerFindings } from './tidy/layers.ts';
+import { cycleFindings, dependencyFindings, layerFindings, orderFindings } from './tidy/layers.ts';
 import { tableFindings, unusedFindings } from './tidy/reasons.ts';
 import { FILE_LINES_MAX, FUNCTION_LINES_MAX, sizeFindings } from './tidy/sizes.ts';
 import { listFiles, ROOT, readSources, type Source } from './tidy/tree.ts';
@@ -75,6 +75,7 @@ describe('the outline', () => {
 
 describe('imports', () => {
   it('only go down', () => expect(layerFindings(sources)).toEqual([]));
+  it('bring no code of the dataplane into control', () => expect(orderFindings(sources)).toEqual([]));
   it('never go in a circle', () => expect(cycleFindings(sources)).toEqual([]));
   it('name packages that are dependencies', () => {
     expect(dependencyFindings(sources, Object.keys(manifest.dependencies))).toEqual([]);
@@ -101,11 +102,19 @@ describe('imports', () => {
 
   it.each([
     ['control/compile/fdb.ts', '../../dataplane/tables/fdb-layout.ts'],
+    ['control/workers/pool.ts', '../../dataplane/orders.ts'],
     ['dataplane/worker.ts', '../native/binding.ts'],
     ['dataplane/wire/check.ts', '../drop.ts'],
     ['test/unit/a.test.ts', '../../dataplane/path/forward.ts'],
   ])('from %s to %s are allowed', (path, to) => {
     expect(layerFindings([sample(path, `import { x } from '${to}';`)])).toEqual([]);
+  });
+
+  it('of code into orders.ts would be noticed', () => {
+    const orders = sample('dataplane/orders.ts', "import type { A } from './a.ts';", "import { b } from './b.ts';");
+    expect(orderFindings([orders])).toEqual([
+      'dataplane/orders.ts:2 control imports this file, so it may import types only',
+    ]);
   });
 
   it('in a circle, and of strange packages, would be noticed', () => {

@@ -1,7 +1,7 @@
 /** Who may import whom. Imports only go down, and never in a circle. */
 import { dirname, normalize } from 'node:path/posix';
 import ts from 'typescript';
-import { isScript, type Source } from './tree.ts';
+import { findingAt, isScript, type Source, treeOf } from './tree.ts';
 
 interface Layer {
   readonly name: string;
@@ -32,7 +32,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: 'control',
     holds: /^control\//,
-    from: [/^dataplane\/(drop|limits)\.ts$/, MEMORY, WIRE, /^dataplane\/tables\/[a-z-]+-layout\.ts$/, BINDING],
+    from: [/^dataplane\/(drop|limits)\.ts$/, ORDERS, MEMORY, WIRE, /^dataplane\/tables\/[a-z-]+-layout\.ts$/, BINDING],
     packages: 'any',
   },
   { name: 'deploy', holds: /^deploy\//, from: [/^control\//, /^dataplane\/drop\.ts$/], packages: 'any' },
@@ -78,7 +78,16 @@ export function layerFindings(sources: readonly Source[]): string[] {
   return findings;
 }
 
-/** Circles of imports, each told once, from its first file by name. */
+/** Imports by which orders.ts would bring code of the dataplane into control. */
+export function orderFindings(sources: readonly Source[]): string[] {
+  return sources
+    .filter(({ path }) => ORDERS.test(path))
+    .flatMap((source) => treeOf(source).statements.filter(ts.isImportDeclaration))
+    .filter(({ importClause }) => importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword)
+    .map((node) => findingAt(node, 'control imports this file, so it may import types only'));
+}
+
+/** Circles of imports, types included, each told once, from its first file by name. */
 export function cycleFindings(sources: readonly Source[]): string[] {
   const edges = new Map(
     sources
