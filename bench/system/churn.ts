@@ -91,7 +91,7 @@ export const workerKill: Scenario = {
           `lost ${result.lostOnAffected} on these and ${result.lostOnOthers} on the others`,
       );
     }
-    const note = `a flow counts as hit when it paused for more than ${OUTAGE_FROM_MS} ms; hit: ${results.map((r) => r.flows).join(', ')} of ${KILL_FLOWS}`;
+    const note = `a flow counts as hit when it was without service for over ${OUTAGE_FROM_MS} ms; hit: ${results.map((r) => r.flows).join(', ')} of ${KILL_FLOWS}`;
     return [
       alone(
         'worker-kill',
@@ -123,7 +123,7 @@ async function killOnce(site: Site): Promise<Affected> {
   const report = await flows.report();
   await running.stop();
   if (report.sent === report.lost) throw new Error('no frame arrived');
-  return splitByOutage(report.flows, Math.max(OUTAGE_FROM_MS, report.senderPauseMs + 1));
+  return splitByOutage(report.flows, OUTAGE_FROM_MS);
 }
 
 async function startPair(site: Site, workers: number): Promise<{ running: Weft; hosts: Hosts }> {

@@ -10,7 +10,7 @@ import { lastJson, type ReceiveReport, type SendReport, trafficCommand } from '.
 export interface FlowResult {
   readonly sent: number;
   readonly lost: number;
-  readonly gapMs: number;
+  readonly outageMs: number;
 }
 
 export interface FlowsReport {
@@ -20,7 +20,7 @@ export interface FlowsReport {
   readonly disorder: number;
   /** Frames that the sender's device dropped because the switch did not fetch them in time. */
   readonly droppedAtDevice: number;
-  /** The sender's own longest pause: no gap shorter than this says anything about the switch. */
+  /** The sender's own longest pause; a long one says that the machine was busy. */
   readonly senderPauseMs: number;
   readonly framesPerSecond: number;
 }
@@ -30,7 +30,7 @@ export function joinFlows(sent: SendReport, received: ReceiveReport, droppedAtDe
   const flows = sent.sent.map((count, index) => {
     const arrived = received.received[index] ?? 0;
     if (arrived > count) throw new Error(`flow ${index}: ${arrived} frames arrived of ${count} sent`);
-    return { sent: count, lost: count - arrived, gapMs: received.gapMs[index] ?? 0 };
+    return { sent: count, lost: count - arrived, outageMs: received.outageMs[index] ?? 0 };
   });
   const total = flows.reduce((sum, flow) => sum + flow.sent, 0);
   return {
@@ -51,14 +51,14 @@ export interface Affected {
   readonly lostOnOthers: number;
 }
 
-/** Splits flows at a gap of `thresholdMs`: those with a longer one were hit by the outage, the others should have lost nothing. */
+/** Splits flows at an outage of `thresholdMs`: those with a longer one were hit, the others should have lost nothing. */
 export function splitByOutage(flows: readonly FlowResult[], thresholdMs: number): Affected {
-  const hit = flows.filter((flow) => flow.gapMs > thresholdMs);
-  const others = flows.filter((flow) => flow.gapMs <= thresholdMs);
+  const hit = flows.filter((flow) => flow.outageMs > thresholdMs);
+  const others = flows.filter((flow) => flow.outageMs <= thresholdMs);
   const lost = (which: readonly FlowResult[]) => which.reduce((sum, flow) => sum + flow.lost, 0);
   return {
     flows: hit.length,
-    outageMs: Math.max(0, ...flows.map((flow) => flow.gapMs)),
+    outageMs: Math.max(0, ...flows.map((flow) => flow.outageMs)),
     lostOnAffected: lost(hit),
     lostOnOthers: lost(others),
   };

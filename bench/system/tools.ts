@@ -69,7 +69,8 @@ export interface SendReport {
 
 export interface ReceiveReport {
   readonly received: readonly number[];
-  readonly gapMs: readonly number[];
+  /** Longest time of a flow without service, whoever else paused. */
+  readonly outageMs: readonly number[];
   readonly disorder: readonly number[];
 }
 

@@ -8,7 +8,9 @@
       UDP datagrams of 18 bytes (60-byte frames), RATE a second over FLOWS source ports, in a burst each millisecond. At most 200 are
       sent in one burst after a delay, so that the sender never overflows a device's queue by itself.
   traffic.py receive FLOWS
-      Counts them by flow until SIGTERM: received, highest sequence number, longest gap between two frames of a flow.
+      Counts them by flow until SIGTERM: received, out of order, and the longest outage: the longest that a frame was under way, or,
+      where frames were lost, the time from the last that arrived to the next. Times are the kernel's, at sending and at arrival, so a
+      pause of the sender or of this receiver is no outage.
 """
 
 import gc
@@ -20,7 +22,10 @@ import sys
 import time
 
 PORT = 7777
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
 now = time.perf_counter_ns
+wall = time.time_ns
 
 
 def checksum(data):
@@ -104,7 +109,7 @@ def send(address, rate, seconds, flows):
         worst_delay, last = max(worst_delay, moment - last), moment
         for _ in range(min(200, (moment - start) * rate // 1_000_000_000 - total)):
             try:
-                sockets[flow].send(pack(flow, sent[flow], moment, 0))
+                sockets[flow].send(pack(flow, sent[flow], wall(), 0))
                 sent[flow] += 1
             except OSError:
                 refused += 1
@@ -117,34 +122,38 @@ def send(address, rate, seconds, flows):
 def receive(flows):
     flows = int(flows)
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    force = getattr(socket, "SO_RCVBUFFORCE", 33)
-    udp.setsockopt(socket.SOL_SOCKET, force, 64 << 20)
+    udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+    udp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     udp.bind(("0.0.0.0", PORT))
-    received, last, gap, disorder, high = [0] * flows, [0] * flows, [0] * flows, [0] * flows, [-1] * flows
-    buffer, unpack = bytearray(2048), struct.Struct("!IIQH").unpack_from
+    received, last, outage, disorder, high = [0] * flows, [0] * flows, [0] * flows, [0] * flows, [-1] * flows
+    unpack, stamp, control = struct.Struct("!IIQH").unpack_from, struct.Struct("=qq").unpack_from, socket.CMSG_SPACE(16)
     udp.settimeout(0.2)
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     print("listening", flush=True)
     while not stopped:
         try:
-            if udp.recv_into(buffer) < 18:
-                continue
+            data, extra, _, _ = udp.recvmsg(2048, control)
         except socket.timeout:
             continue
-        moment = now()
-        flow, sequence, _, _ = unpack(buffer)
+        if len(data) < 18:
+            continue
+        flow, sequence, sent, _ = unpack(data)
         if flow >= flows:
             continue
+        seconds, rest = stamp(extra[0][2])
+        arrived = seconds * 1_000_000_000 + rest
+        without = arrived - sent
+        if sequence > high[flow] + 1 and last[flow]:
+            without = max(without, arrived - last[flow])
+        outage[flow] = max(outage[flow], without)
+        last[flow] = arrived
         received[flow] += 1
-        if last[flow]:
-            gap[flow] = max(gap[flow], moment - last[flow])
-        last[flow] = moment
         if sequence <= high[flow]:
             disorder[flow] += 1
         else:
             high[flow] = sequence
-    return {"received": received, "gapMs": [g / 1e6 for g in gap], "disorder": disorder}
+    return {"received": received, "outageMs": [g / 1e6 for g in outage], "disorder": disorder}
 
 
 if __name__ == "__main__":

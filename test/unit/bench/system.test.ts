@@ -66,20 +66,20 @@ describe('flows', () => {
   const sent = { sent: [100, 100], refused: 0, seconds: 2, senderPauseMs: 1.5 };
 
   test('loss is exact, per flow and in total', () => {
-    const report = joinFlows(sent, { received: [100, 97], gapMs: [1.1, 30], disorder: [0, 2] }, 1);
+    const report = joinFlows(sent, { received: [100, 97], outageMs: [1.1, 30], disorder: [0, 2] }, 1);
     expect(report).toMatchObject({ sent: 200, lost: 3, disorder: 2, droppedAtDevice: 1, framesPerSecond: 100 });
-    expect(report.flows[1]).toEqual({ sent: 100, lost: 3, gapMs: 30 });
+    expect(report.flows[1]).toEqual({ sent: 100, lost: 3, outageMs: 30 });
   });
 
   test('more frames than were sent is an error, not less loss', () => {
-    expect(() => joinFlows(sent, { received: [100, 101], gapMs: [], disorder: [] }, 0)).toThrow(/flow 1/);
+    expect(() => joinFlows(sent, { received: [100, 101], outageMs: [], disorder: [] }, 0)).toThrow(/flow 1/);
   });
 
   test('flows without an outage are the others, and their loss counts apart', () => {
     const flows = [
-      { sent: 10, lost: 4, gapMs: 42 },
-      { sent: 10, lost: 0, gapMs: 1 },
-      { sent: 10, lost: 1, gapMs: 2 },
+      { sent: 10, lost: 4, outageMs: 42 },
+      { sent: 10, lost: 0, outageMs: 1 },
+      { sent: 10, lost: 1, outageMs: 2 },
     ];
     expect(splitByOutage(flows, 5)).toEqual({ flows: 1, outageMs: 42, lostOnAffected: 4, lostOnOthers: 1 });
   });
