@@ -1,0 +1,178 @@
+// One path scenario in a process of its own: `node --expose-gc dist/bench/path/run-one.js NAME --json [--seconds S] [--repetitions N] [--cpu C]
+// [--huge]`. An arena is one per process, and so is what the engine has learned about the code. Prints one JSON object (Outcome).
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { getHeapStatistics } from 'node:v8';
+import { PortCell } from '../../dataplane/memory/layout.ts';
+import { addon } from '../../native/binding.ts';
+import { BURST_COUNT } from './edge.ts';
+import { PATH_SCENARIOS, type Scenario, TRAFFIC } from './scenarios.ts';
+import { busyNs, dropsOf, forget, makeStand, type Stand, spin, spinEdge, sumOf, teach } from './stand.ts';
+
+export interface Outcome {
+  readonly name: string;
+  readonly huge: boolean;
+  /** One value per repetition. Frames are those received: a flood to eight is one. */
+  readonly framesPerSecond: readonly number[];
+  readonly bytesPerMillionFrames: readonly number[];
+  /** The same turns with the path left out: what generator and sink cost, ns a frame. */
+  readonly generatorNs: readonly number[];
+  /** Milliseconds from the first frame until a millisecond of turns went at 80 % of the median rate. */
+  readonly warmMs: number;
+  readonly kept: number;
+  readonly addressesPerSecond: readonly number[];
+}
+
+const CHUNK_TURNS = 50;
+
+function elapsedNs(since: bigint): number {
+  return Number(process.hrtime.bigint() - since);
+}
+
+/** Rate of each chunk of the first turns, with the time at which it ended. */
+function coldStart(stand: Stand): { ms: number; rate: number }[] {
+  const chunks: { ms: number; rate: number }[] = [];
+  stand.edge.sending = stand.feeds;
+  const start = process.hrtime.bigint();
+  let before = 0;
+  while (before < 1e9 && chunks.length < 4000) {
+    const frames = spin(stand.turn, CHUNK_TURNS);
+    const now = elapsedNs(start);
+    chunks.push({ ms: now / 1e6, rate: (frames * 1e9) / (now - before) });
+    before = now;
+  }
+  stand.edge.sending = stand.sending;
+  return chunks;
+}
+
+function usedHeap(): number {
+  return getHeapStatistics().used_heap_size;
+}
+
+/** Bytes that one call of the probe leaves itself: subtracted, since it is not the switch's. */
+function probeBytes(): number {
+  const seen = [];
+  for (let k = 0; k < 5; k++) {
+    const before = usedHeap();
+    seen.push(usedHeap() - before);
+  }
+  return Math.min(...seen);
+}
+
+/** One repetition of `turns` turns: rate and allocation. */
+function repetition(stand: Stand, turns: number, probe: number): { rate: number; bytes: number } {
+  globalThis.gc?.();
+  const heap = usedHeap();
+  const start = process.hrtime.bigint();
+  const frames = spin(stand.turn, turns);
+  const ns = elapsedNs(start);
+  const bytes = usedHeap() - heap - probe;
+  stand.edge.turnNs = Math.max(1, Math.round(ns / turns));
+  return { rate: (frames * 1e9) / ns, bytes: (bytes * 1e6) / frames };
+}
+
+/** Throws unless every frame went where it should: a bench of a switch that loses frames measures nothing. */
+function checkAccounts(stand: Stand, scenario: Scenario): void {
+  const sent = stand.edge.sending;
+  stand.edge.sending = 0;
+  spin(stand.turn, 2);
+  stand.edge.sending = sent;
+  const received = sumOf(stand, PortCell.RX_FRAMES);
+  const copies = sumOf(stand, PortCell.REPLICATED);
+  const transmitted = sumOf(stand, PortCell.TX_FRAMES);
+  const dropped = dropsOf(stand);
+  if (dropped !== 0 || received + copies !== transmitted) {
+    throw new Error(
+      `${scenario.name}: ${received} received + ${copies} copies, ${transmitted} sent, ${dropped} dropped`,
+    );
+  }
+  if (busyNs(stand) <= 0) throw new Error(`${scenario.name}: the turns counted no busy time`);
+}
+
+function measureRate(
+  stand: Stand,
+  scenario: Scenario,
+  seconds: number,
+  repetitions: number,
+): Omit<Outcome, 'name' | 'huge'> {
+  const chunks = coldStart(stand);
+  teach(stand);
+  const perTurn = stand.sending * BURST_COUNT;
+  const trial = repetition(stand, Math.max(2000, stand.passTurns), 0);
+  const turns = Math.max(1, Math.round((trial.rate * seconds) / perTurn));
+  const probe = probeBytes();
+  const flooded = sumOf(stand, PortCell.FLOODED);
+  const runs = Array.from({ length: repetitions }, () => repetition(stand, turns, probe));
+  const floods = scenario.traffic === TRAFFIC.flood8 || scenario.traffic === TRAFFIC.flood8Forms;
+  if (!floods && sumOf(stand, PortCell.FLOODED) !== flooded)
+    throw new Error(`${scenario.name}: known addresses were flooded`);
+  checkAccounts(stand, scenario);
+  spinEdge(stand.edge, 5000);
+  const generatorNs = runs.map(() => {
+    const start = process.hrtime.bigint();
+    const frames = spinEdge(stand.edge, turns >> 1);
+    return elapsedNs(start) / frames;
+  });
+  const rates = runs.map((run) => run.rate).sort((a, b) => a - b);
+  const fast = rates[rates.length >> 1]! * 0.8;
+  return {
+    framesPerSecond: runs.map((run) => run.rate),
+    bytesPerMillionFrames: runs.map((run) => Math.max(0, Math.round(run.bytes))),
+    generatorNs,
+    warmMs: chunks.find(({ rate }) => rate >= fast)?.ms ?? Number.POSITIVE_INFINITY,
+    kept: 0,
+    addressesPerSecond: [],
+  };
+}
+
+/** RFC 2889, 5.7 and 5.8: every address is the source of one frame, then the destination of one; what is flooded then was not kept. */
+function measureLearning(stand: Stand, scenario: Scenario, repetitions: number): Omit<Outcome, 'name' | 'huge'> {
+  const addressesPerSecond: number[] = [];
+  const passes = Math.max(repetitions, Math.ceil(200_000 / scenario.addresses));
+  let kept = scenario.addresses;
+  for (let k = 0; k < passes + 1; k++) {
+    forget(stand);
+    const start = process.hrtime.bigint();
+    stand.edge.sending = stand.feeds;
+    spin(stand.turn, stand.passTurns);
+    const ns = elapsedNs(start);
+    const flooded = sumOf(stand, PortCell.FLOODED);
+    teach(stand);
+    kept = Math.min(kept, scenario.addresses - (sumOf(stand, PortCell.FLOODED) - flooded));
+    if (k >= passes + 1 - repetitions) addressesPerSecond.push((scenario.addresses * 1e9) / ns);
+  }
+  checkAccounts(stand, scenario);
+  const none = { framesPerSecond: [], bytesPerMillionFrames: [], generatorNs: [], warmMs: 0 };
+  return { ...none, kept, addressesPerSecond };
+}
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean' },
+      huge: { type: 'boolean', default: false },
+      seconds: { type: 'string', default: '0.5' },
+      repetitions: { type: 'string', default: '5' },
+      cpu: { type: 'string', default: String(availableParallelism() - 1) },
+    },
+  });
+  const scenario = PATH_SCENARIOS.find(({ name }) => name === positionals[0]);
+  if (scenario === undefined) {
+    throw new Error(
+      `no scenario ${positionals[0] ?? ''}: there are ${PATH_SCENARIOS.map(({ name }) => name).join(', ')}`,
+    );
+  }
+  const pinned = addon().pin(Number(values.cpu));
+  if (pinned < 0) throw new Error(`CPU ${values.cpu} can't be used (errno ${-pinned}): name another with --cpu`);
+  const stand = makeStand(scenario, values.huge);
+  const repetitions = Number(values.repetitions);
+  const measured =
+    scenario.kind === 'rate'
+      ? measureRate(stand, scenario, Number(values.seconds), repetitions)
+      : measureLearning(stand, scenario, repetitions);
+  const outcome: Outcome = { name: scenario.name, huge: stand.huge, ...measured };
+  process.stdout.write(`${JSON.stringify(outcome, null, values.json ? 0 : 2)}\n`);
+}
+
+main();
