@@ -32,7 +32,7 @@ export function replicate(lane: Lane, slot: number): number {
   const headBytes = i32[from + Fact.HEAD_BYTES]!;
   const source = i32[from + Fact.HEAD_AT]! >> 2;
   // A head that grew by pushed tags keeps its end: the growth lies in the headroom, never in the next slot.
-  const grown = headBytes > HEAD_BYTES ? headBytes - HEAD_BYTES : 0;
+  const grown = headBytes > HEAD_BYTES ? (headBytes - HEAD_BYTES + 3) & ~3 : 0;
   const headAt = lane.headsAtBytes + copy * HEAD_STRIDE_BYTES + HEADROOM_BYTES - grown;
   const words = (headBytes + 3) >> 2;
   const target = headAt >> 2;
