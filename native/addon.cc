@@ -91,9 +91,21 @@ Napi::Value open_tap_call(const Napi::CallbackInfo& info) {
   return answer;
 }
 
-void unpersist(const Napi::CallbackInfo& info) {
+Napi::Value device_counters_call(const Napi::CallbackInfo& info) {
+  const std::string netns = text(info, 0);
+  std::string counters;
+  const Failure failure = device_counters(netns.empty() ? nullptr : netns.c_str(), &counters);
+  if (failure) {
+    raise(info.Env(), failure);
+    return info.Env().Undefined();
+  }
+  return Napi::String::New(info.Env(), counters);
+}
+
+void persist(const Napi::CallbackInfo& info) {
   const auto device = Registry::get().find(number(info, 0));
-  const Failure failure = device == nullptr ? Failure{EBADF, "TUNSETPERSIST", "handle", "the device was closed"} : unpersist_tap(*device);
+  const bool persistent = info.Length() > 1 && info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
+  const Failure failure = device == nullptr ? Failure{EBADF, "TUNSETPERSIST", "handle", "the device was closed"} : persist_tap(*device, persistent);
   if (failure) raise(info.Env(), failure);
 }
 
@@ -167,7 +179,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("createArena", Napi::Function::New(env, create_arena));
   exports.Set("mapArena", Napi::Function::New(env, map_arena));
   exports.Set("openTap", Napi::Function::New(env, open_tap_call));
-  exports.Set("unpersistTap", Napi::Function::New(env, unpersist));
+  exports.Set("deviceCounters", Napi::Function::New(env, device_counters_call));
+  exports.Set("persistTap", Napi::Function::New(env, persist));
   exports.Set("closeDevice", Napi::Function::New(env, close_device));
   exports.Set("devices", Napi::Function::New(env, devices));
   exports.Set("kick", Napi::Function::New(env, kick));

@@ -22,15 +22,17 @@ export interface Addon {
   createArena(bytes: number, huge: boolean): { readonly huge: boolean };
   /** This environment's own mapping of the process's arena. */
   mapArena(): ArrayBuffer;
-  /** Opens (and makes, persistent, when it isn't there) a multi-queue TAP with all its queues; in the namespace at `netns` or here. */
+  /** Opens (and makes, when it isn't there) a multi-queue TAP with all its queues; in the namespace at `netns` or here. */
   openTap(name: string, queues: number, netns: string | null): OpenedTap;
-  /** Makes a persistent device of ours go away with its last descriptor. */
-  unpersistTap(handle: number): void;
+  /** Whether the device outlives its last descriptor. */
+  persistTap(handle: number, persistent: boolean): void;
   /** Gives up the registry's reference; workers that still hold a queue keep it open until they detach. */
   closeDevice(handle: number): void;
   /** Ends worker `index`'s wait. Callable from any thread. */
   kick(index: number): void;
-  /** What the kernel lost before we could read it, since the device was opened; −1 when it can't be told. */
+  /** The kernel's counters of every device in the namespace at `netns` (null: this one): the text of /proc/net/dev. */
+  deviceCounters(netns: string | null): string;
+  /** Devices in the registry. */
   devices(): number;
 
   /** Makes this thread worker `index`: its ring, epoll set and scratch. Returns WorkerIo. */

@@ -3,10 +3,10 @@
 #include <cstring>
 #include <linux/if.h>
 #include <linux/if_tun.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include "namespace.h"
 
 namespace weft {
 
@@ -73,10 +73,6 @@ OpenedTap open_here(const std::string& name, int32_t queues) {
   opened.device = std::make_shared<Device>();
   opened.device->name = name;
   for (int32_t k = 0; k < queues && !opened.failure; k++) opened.failure = open_queue(name, opened.device.get());
-  // Persistence comes last: a device that could not be opened whole vanishes with its descriptors.
-  if (!opened.failure && ::ioctl(opened.device->queues[0].get(), TUNSETPERSIST, 1) < 0) {
-    opened.failure = failed("TUNSETPERSIST", name);
-  }
   if (opened.failure) opened.device.reset();
   return opened;
 }
@@ -84,21 +80,29 @@ OpenedTap open_here(const std::string& name, int32_t queues) {
 struct Errand {
   const std::string& name;
   int32_t queues;
-  const char* netns;
   OpenedTap opened;
 };
 
-void* run_errand(void* argument) {
+void run_errand(void* argument) {
   Errand& errand = *static_cast<Errand*>(argument);
-  const Descriptor space = Descriptor::open(errand.netns, O_RDONLY);
-  if (!space.valid()) {
-    errand.opened.failure = {errno, "open", errand.netns, "there is no such network namespace: make it with ip netns add"};
-  } else if (::setns(space.get(), CLONE_NEWNET) < 0) {
-    errand.opened.failure = {errno, "setns", errand.netns, "entering a network namespace needs CAP_SYS_ADMIN: run as root"};
-  } else {
-    errand.opened = open_here(errand.name, errand.queues);
+  errand.opened = open_here(errand.name, errand.queues);
+}
+
+struct Reading {
+  std::string text;
+  int error = 0;
+};
+
+void read_device_counters(void* argument) {
+  Reading& reading = *static_cast<Reading*>(argument);
+  const Descriptor file = Descriptor::open("/proc/thread-self/net/dev", O_RDONLY);
+  char buffer[16384];
+  ssize_t bytes = file.valid() ? 1 : -1;
+  while (bytes > 0) {
+    bytes = uninterrupted([&] { return ::read(file.get(), buffer, sizeof buffer); });
+    if (bytes > 0) reading.text.append(buffer, static_cast<size_t>(bytes));
   }
-  return nullptr;
+  if (bytes < 0) reading.error = errno;
 }
 
 }  // namespace
@@ -106,18 +110,22 @@ void* run_errand(void* argument) {
 OpenedTap open_tap(const std::string& name, int32_t queues, const char* netns) {
   if (name.empty() || name.size() >= IFNAMSIZ) return {{EINVAL, "TUNSETIFF", name, "a device name has 1 to 15 characters"}, nullptr, false};
   if (queues < 1 || queues > kWorkersMax) return {{EINVAL, "TUNSETIFF", name, "a TAP has 1 to 16 queues"}, nullptr, false};
-  if (netns == nullptr) return open_here(name, queues);
-  // A namespace belongs to a thread: a short-lived one enters it, so that Node's own never leaves home.
-  Errand errand{name, queues, netns, {}};
-  pthread_t thread;
-  const int error = ::pthread_create(&thread, nullptr, run_errand, &errand);
-  if (error != 0) return {{error, "pthread_create", name, nullptr}, nullptr, false};
-  ::pthread_join(thread, nullptr);
+  Errand errand{name, queues, {}};
+  const Failure failure = in_namespace(netns, run_errand, &errand);
+  if (failure) return {failure, nullptr, false};
   return std::move(errand.opened);
 }
 
-Failure unpersist_tap(const Device& device) {
-  if (::ioctl(device.queues[0].get(), TUNSETPERSIST, 0) < 0) return failed("TUNSETPERSIST", device.name);
+Failure device_counters(const char* netns, std::string* text) {
+  Reading reading;
+  Failure failure = in_namespace(netns, read_device_counters, &reading);
+  if (!failure && reading.error != 0) failure = {reading.error, "read", "/proc/net/dev", nullptr};
+  *text = std::move(reading.text);
+  return failure;
+}
+
+Failure persist_tap(const Device& device, bool persistent) {
+  if (::ioctl(device.queues[0].get(), TUNSETPERSIST, persistent ? 1 : 0) < 0) return failed("TUNSETPERSIST", device.name);
   return {};
 }
 

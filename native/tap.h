@@ -10,11 +10,15 @@ struct OpenedTap {
   bool created = false;
 };
 
-/// Opens all `queues` queues of TAP `name` and makes it persistent, in the network namespace at `netns` (or this thread's, when
-/// null). The queues are opened where the device is: attaching one by name from elsewhere would make a second device.
+/// Opens all `queues` queues of TAP `name`, making the device where there is none, in the network namespace at `netns` (this thread's,
+/// when null). The queues are opened where the device is: attaching one by name from elsewhere would make a second device. A new device
+/// goes with its last descriptor until it is made persistent.
 OpenedTap open_tap(const std::string& name, int32_t queues, const char* netns);
 
-/// Lets the device go away with its last descriptor.
-Failure unpersist_tap(const Device& device);
+/// Whether the device outlives its last descriptor.
+Failure persist_tap(const Device& device, bool persistent);
+
+/// The kernel's counters of every device in a namespace, as the text of /proc/net/dev.
+Failure device_counters(const char* netns, std::string* text);
 
 }  // namespace weft

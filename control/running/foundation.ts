@@ -1,0 +1,98 @@
+/**
+ * What the parts of a running switch share: the arena's view, the addon, the workers, the ports, and the few things that several of them
+ * do with those. Made once by open.ts; main thread.
+ */
+import type { Logger } from 'pino';
+import { FDB_ENTRIES_MAX } from '../../dataplane/limits.ts';
+import { Header } from '../../dataplane/memory/layout.ts';
+import type { View } from '../../dataplane/memory/view.ts';
+import type { StaticEntry } from '../../dataplane/orders.ts';
+import { bridgeBits, domainBits, STATIC, STICKY } from '../../dataplane/tables/fdb-layout.ts';
+import type { Addon, OpenedTap } from '../../native/binding.ts';
+import { compileTables } from '../compile/tables.ts';
+import type { TapDevices } from '../devices/tap-device.ts';
+import { RequestError } from '../errors.ts';
+import type { FdbEntryModel } from '../model/model.ts';
+import type { SwitchEvent } from '../switch.ts';
+import type { WorkerPool } from '../workers/pool.ts';
+import type { Counters } from './counters.ts';
+import { macKeys } from './fdb-reader.ts';
+import type { KernelLosses } from './kernel-losses.ts';
+import type { PortBook, PortState } from './port-book.ts';
+
+const ADD_TRIES = 20;
+
+export class Foundation {
+  readonly view: View;
+  readonly native: Addon;
+  readonly log: Logger;
+  readonly book: PortBook;
+  readonly counters: Counters;
+  readonly kernel: KernelLosses;
+  readonly devices: TapDevices<OpenedTap>;
+  readonly listeners = new Set<(event: SwitchEvent) => void>();
+  /** Set right after construction: the pool's callbacks need the foundation. */
+  pool!: WorkerPool;
+  #generation = 0;
+  #publishing: Promise<void> = Promise.resolve();
+
+  constructor(parts: Pick<Foundation, 'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices'>) {
+    this.view = parts.view;
+    this.native = parts.native;
+    this.log = parts.log;
+    this.book = parts.book;
+    this.counters = parts.counters;
+    this.kernel = parts.kernel;
+    this.devices = parts.devices;
+  }
+
+  /** Compiles what the book says into the free copy of the tables, switches to it, and waits until no worker uses the other any more. */
+  publish(): Promise<void> {
+    const next = this.#publishing.then(() => this.#publishNow());
+    this.#publishing = next.catch(() => {});
+    return next;
+  }
+
+  async #publishNow(): Promise<void> {
+    const generation = this.#generation + 1;
+    compileTables(this.view, generation, this.book.tableBridges(), this.book.tablePorts());
+    this.#generation = generation;
+    Atomics.store(this.view.i32, Header.TABLES_GENERATION, generation);
+    await this.pool.settled();
+  }
+
+  emit(event: SwitchEvent): void {
+    for (const listener of this.listeners) listener(event);
+  }
+
+  /** Puts an address on a port for good. */
+  async addEntry(state: PortState, entry: FdbEntryModel): Promise<void> {
+    const placed = this.#place(
+      state.bridge,
+      entry.vlan,
+      entry.mac,
+      state.number,
+      entry.type === 'static' ? STATIC : STICKY,
+    );
+    for (let tries = 0; tries < ADD_TRIES; tries++) {
+      if ((await this.pool.order(0, { type: 'fdb-add', entry: placed })) === 0) return;
+    }
+    throw new RequestError(
+      'fdb-full',
+      `no room for ${entry.mac} in the forwarding database`,
+      `at most ${FDB_ENTRIES_MAX} addresses fit`,
+      409,
+    );
+  }
+
+  /** Answers whether it was there. */
+  async deleteEntry(bridge: string, vlan: number, mac: string): Promise<boolean> {
+    return (await this.pool.order(0, { type: 'fdb-delete', entry: this.#place(bridge, vlan, mac, 0, 0) })) === 1;
+  }
+
+  #place(bridge: string, vlan: number, mac: string, port: number, type: number): StaticEntry {
+    const { number } = this.book.bridge(bridge);
+    const { key0, low } = macKeys(mac);
+    return { key0, key1: low | domainBits(number, vlan), bits: bridgeBits(number), bridge: number, port, type };
+  }
+}

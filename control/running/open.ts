@@ -1,0 +1,123 @@
+/**
+ * Opens a running switch from a document: arena, workers, devices, tables. What it opens it closes again when a later step fails. Called
+ * by daemon.ts; main thread.
+ */
+import type { Logger } from 'pino';
+import { Idle } from '../../dataplane/idle.ts';
+import { layoutFor, writeHeader } from '../../dataplane/memory/layout.ts';
+import { View } from '../../dataplane/memory/view.ts';
+import { type Addon, addon, type OpenedTap } from '../../native/binding.ts';
+import type { Document } from '../config/document.ts';
+import { TapDevices } from '../devices/tap-device.ts';
+import { fromDocument, type Model } from '../model/model.ts';
+import { WorkerPool } from '../workers/pool.ts';
+import { Captures } from './captures.ts';
+import { Counters } from './counters.ts';
+import { attachmentOf } from './executor.ts';
+import { formatKeys } from './fdb-reader.ts';
+import { Foundation } from './foundation.ts';
+import { KernelLosses } from './kernel-losses.ts';
+import { Metrics } from './metrics-source.ts';
+import { PortBook } from './port-book.ts';
+import { RunningSwitch } from './running-switch.ts';
+
+export interface OpenOptions {
+  readonly file: string | null;
+  readonly log: Logger;
+  readonly keepDevices?: boolean | undefined;
+}
+
+export interface OpenSwitch {
+  readonly switch: RunningSwitch;
+  readonly metrics: Metrics;
+}
+
+const IDLES = { adaptive: Idle.ADAPTIVE, busy: Idle.BUSY, interrupt: Idle.INTERRUPT } as const;
+
+/** Everything of a document, running. Rejects with a WeftError that says what the machine refused; then nothing is left behind. */
+export async function openSwitch(document: Document, options: OpenOptions): Promise<OpenSwitch> {
+  const model = fromDocument(document);
+  const native = addon();
+  const view = openArena(native, model, options.log);
+  const base = new Foundation({
+    view,
+    native,
+    log: options.log,
+    book: new PortBook(),
+    counters: new Counters(view),
+    kernel: new KernelLosses(native),
+    devices: new TapDevices<OpenedTap>({
+      opener: {
+        open: (name, queues, { netnsPath }) => native.openTap(name, queues, netnsPath),
+        persist: ({ handle }) => native.persistTap(handle, true),
+        close: ({ handle }) => native.closeDevice(handle),
+      },
+    }),
+  });
+  const captures = new Captures(view, () => base.pool);
+  base.pool = openPool(base, model, captures);
+  await base.pool.start();
+  const running = new RunningSwitch(
+    base,
+    captures,
+    document,
+    { file: options.file, keepDevices: options.keepDevices ?? false },
+    async () => {},
+  );
+  try {
+    await running.apply(document, { dryRun: false });
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
+  return { switch: running, metrics: new Metrics(base) };
+}
+
+function openArena(native: Addon, model: Model, log: Logger): View {
+  const entries = model.bridges.reduce((sum, bridge) => sum + bridge.fdbLimit, 0);
+  const layout = layoutFor({ workers: model.workers.count, fdbEntries: entries });
+  const { huge } = native.createArena(layout.bytes, true);
+  log.info(
+    { bytes: layout.bytes, hugePages: huge },
+    huge ? 'the arena lies in huge pages' : 'no huge pages to be had: the arena lies in plain ones',
+  );
+  const arena = native.mapArena();
+  writeHeader(arena, layout);
+  return new View(arena);
+}
+
+function openPool(base: Foundation, model: Model, captures: Captures): WorkerPool {
+  const { log, book } = base;
+  return new WorkerPool({
+    count: model.workers.count,
+    native: base.native,
+    log,
+    assignment: (index) => ({
+      index,
+      cpu: model.workers.cpus?.[index] ?? null,
+      io: model.workers.io,
+      idle: IDLES[model.workers.idle],
+      attachments: book.ports().flatMap((state) => attachmentOf(state, index) ?? []),
+      captures: captures.orders(),
+    }),
+    onDeath: () => {},
+    onRestart: (worker, reason) =>
+      base.emit({ type: 'worker-restarted', time: new Date().toISOString(), worker, reason }),
+    onMoved: ({ key0, key1, bridge, from, to }) => {
+      const owner = book.bridgeByNumber(bridge)?.model.name;
+      const [before, after] = [book.byNumber(from)?.model.name, book.byNumber(to)?.model.name];
+      if (owner === undefined || before === undefined || after === undefined) return;
+      const mac = formatKeys(key0, key1);
+      base.emit({
+        type: 'address-moved',
+        time: new Date().toISOString(),
+        bridge: owner,
+        vlan: (key1 >>> 16) & 0xfff,
+        mac,
+        from: before,
+        to: after,
+      });
+    },
+    onFailedAttachments: (worker, failed) => log.error({ worker, failed }, 'a worker could not serve some ports again'),
+  });
+}
