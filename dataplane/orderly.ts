@@ -27,6 +27,8 @@ export class Orderly {
   readonly #syncs: { readonly id: number; turns: number }[] = [];
   #toldMoves = 0;
   stopped = false;
+  /** How to wait: a number of Idle (idle.ts). */
+  idle = 0;
 
   constructor(native: Addon, view: View, turn: Turn, answer: (answer: Answer) => void) {
     this.#native = native;
@@ -41,6 +43,7 @@ export class Orderly {
 
   /** Takes up what the assignment brings; answers what could not be attached. */
   begin(assignment: Assignment): { port: number; error: number }[] {
+    this.idle = assignment.idle;
     const failed: { port: number; error: number }[] = [];
     for (const attachment of assignment.attachments) {
       const result = this.#attach(attachment);
@@ -55,32 +58,38 @@ export class Orderly {
     this.#turn.closeScripts();
   }
 
+  /** Carries one order out and answers it, now or, for a sync, when its turns have passed. */
   carryOut(order: Order): void {
+    const result = this.#resultOf(order);
+    if (result !== null) this.#done(order.id, result);
+  }
+
+  #resultOf(order: Order): number | null {
     switch (order.type) {
       case 'attach':
-        return this.#done(order.id, this.#attach(order.attachment));
+        return this.#attach(order.attachment);
       case 'detach':
-        return this.#done(order.id, this.#detach(order.port));
+        return this.#detach(order.port);
       case 'sync':
         this.#syncs.push({ id: order.id, turns: 2 });
-        return;
+        return null;
       case 'fdb-add':
-        return this.#done(order.id, this.#addEntry(order.entry));
+        return this.#addEntry(order.entry);
       case 'fdb-delete':
-        return this.#done(
-          order.id,
-          remove(this.#turn.lane, order.entry.key0, order.entry.key1, order.entry.bits) ? 1 : 0,
-        );
+        return remove(this.#turn.lane, order.entry.key0, order.entry.key1, order.entry.bits) ? 1 : 0;
       case 'capture-start':
         this.#startCapture(order.order);
-        return this.#done(order.id, 0);
+        return 0;
       case 'capture-stop':
-        return this.#done(order.id, this.#stopCapture(order.capture));
+        return this.#stopCapture(order.capture);
+      case 'idle':
+        this.idle = order.idle;
+        return 0;
       case 'crash':
         throw new Error('broken on purpose, by order');
       case 'stop':
         this.stopped = true;
-        return this.#done(order.id, 0);
+        return 0;
     }
   }
 

@@ -47,6 +47,7 @@ export type Order =
   | { readonly type: 'fdb-delete'; readonly id: number; readonly entry: StaticEntry }
   | { readonly type: 'capture-start'; readonly id: number; readonly order: CaptureOrder }
   | { readonly type: 'capture-stop'; readonly id: number; readonly capture: number }
+  | { readonly type: 'idle'; readonly id: number; readonly idle: number }
   /** Breaks this worker on purpose: how tests see that another takes over. */
   | { readonly type: 'crash'; readonly id: number }
   | { readonly type: 'stop'; readonly id: number };

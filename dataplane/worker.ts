@@ -69,7 +69,7 @@ function run(native: Addon, view: View, orders: MessagePort, assignment: Assignm
   i32[blockAt + Block.STATE] = WorkerState.RUNNING;
   post(orders, { type: 'running', io, failed });
   try {
-    loop(turn, orderly, orders, assignment.idle);
+    loop(turn, orderly, orders);
   } finally {
     i32[blockAt + Block.STATE] = WorkerState.STOPPED;
     orderly.end();
@@ -79,7 +79,7 @@ function run(native: Addon, view: View, orders: MessagePort, assignment: Assignm
 }
 
 /** Turns until an order ends it. The wait is bounded, so that an order is never late by more than WAIT_MS_MAX. */
-function loop(turn: Turn, orderly: Orderly, orders: MessagePort, idle: number): void {
+function loop(turn: Turn, orderly: Orderly, orders: MessagePort): void {
   const { lane } = turn;
   const { i32, f64, blockAt } = lane;
   const now = lane.blockCellsAt + BlockCell.NOW_NS;
@@ -97,7 +97,7 @@ function loop(turn: Turn, orderly: Orderly, orders: MessagePort, idle: number): 
       orderly.tellMoves();
     }
     const restless = received > 0 || orderly.isRestless() || turn.hasWork();
-    i32[blockAt + Block.WAIT_MS] = restless ? 0 : waitFor(idle, f64[now]! - busyNs);
+    i32[blockAt + Block.WAIT_MS] = restless ? 0 : waitFor(orderly.idle, f64[now]! - busyNs);
     i32[blockAt + Block.YIELD] = received === 0 ? 1 : 0;
   }
 }

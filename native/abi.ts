@@ -15,41 +15,36 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   Flag: layout.Flag,
 };
 
-const LIMITS = [
-  'WORKERS_MAX',
-  'PORTS_MAX',
-  'HEADROOM_BYTES',
-  'HEAD_BYTES',
-  'HEAD_STRIDE_BYTES',
-  'LARGE_STRIDE_BYTES',
-  'LARGE_COUNT',
-  'FRAME_BYTES_MAX',
-  'RECEIVE_SLOTS_COUNT',
-  'SLOTS_COUNT',
-  'LIST_COUNT_MAX',
-  'BATCH_COUNT_MAX',
-] as const;
-
-const LAYOUT = [
-  'ARENA_MAGIC',
-  'ARENA_VERSION',
-  'BLOCK_CELLS_AT',
-  'REFUSED_COUNT_MAX',
-  'ENTRY_SLOT_MASK',
-  'FINISH_CHECKSUM',
-  'FINISH_SEGMENT',
-  'FACT_WORDS',
-] as const;
+const SIZES: Readonly<Record<string, number>> = {
+  ARENA_MAGIC: layout.ARENA_MAGIC,
+  ARENA_VERSION: layout.ARENA_VERSION,
+  BATCH_COUNT_MAX: limits.BATCH_COUNT_MAX,
+  BLOCK_CELLS_AT: layout.BLOCK_CELLS_AT,
+  ENTRY_SLOT_MASK: layout.ENTRY_SLOT_MASK,
+  FACT_WORDS: layout.FACT_WORDS,
+  FINISH_CHECKSUM: layout.FINISH_CHECKSUM,
+  FINISH_SEGMENT: layout.FINISH_SEGMENT,
+  FRAME_BYTES_MAX: limits.FRAME_BYTES_MAX,
+  HEAD_BYTES: limits.HEAD_BYTES,
+  HEAD_STRIDE_BYTES: limits.HEAD_STRIDE_BYTES,
+  HEADROOM_BYTES: limits.HEADROOM_BYTES,
+  LARGE_COUNT: limits.LARGE_COUNT,
+  LARGE_STRIDE_BYTES: limits.LARGE_STRIDE_BYTES,
+  LIST_COUNT_MAX: limits.LIST_COUNT_MAX,
+  PORTS_MAX: limits.PORTS_MAX,
+  RECEIVE_SLOTS_COUNT: limits.RECEIVE_SLOTS_COUNT,
+  REFUSED_COUNT_MAX: layout.REFUSED_COUNT_MAX,
+  SLOTS_COUNT: limits.SLOTS_COUNT,
+  WORKERS_MAX: limits.WORKERS_MAX,
+};
 
 const DROPS = ['EGRESS_DOWN', 'EGRESS_ERROR', 'EGRESS_REFUSED', 'EGRESS_FULL', 'BAD_OFFLOAD', 'UNKNOWN_PORT'] as const;
 
 export function abiOf(): Record<string, number> {
-  const abi: Record<string, number> = {};
+  const abi: Record<string, number> = { ...SIZES };
   for (const [section, members] of Object.entries(SECTIONS)) {
     for (const [name, value] of Object.entries(members)) abi[`${section}.${name}`] = value;
   }
-  for (const name of LIMITS) abi[name] = limits[name];
-  for (const name of LAYOUT) abi[name] = layout[name];
   for (const name of DROPS) abi[`Drop.${name}`] = Drop[name];
   return abi;
 }

@@ -76,7 +76,7 @@ export function addon(): Addon {
 }
 
 function addonFolder(): string {
-  const override = process.env['WEFT_ADDON'];
+  const override = process.env.WEFT_ADDON;
   if (override !== undefined) return override;
   const here = import.meta.dirname;
   // dist/native when compiled, native when run from source by the tests.

@@ -10,6 +10,7 @@ import { DeviceError, RequestError } from '../errors.ts';
 import type { PortModel, TapModel } from '../model/model.ts';
 import type { Action } from '../plan/plan.ts';
 import type { Foundation } from './foundation.ts';
+import { IDLES } from './idles.ts';
 import type { PortState } from './port-book.ts';
 import { takesOf } from './port-book.ts';
 
@@ -82,6 +83,7 @@ export class Executor {
       else if (action.type === 'delete-bridge') book.removeBridge(action.bridge.name);
       else if (action.type === 'change-bridge') book.bridge(action.after.name).model = action.after;
       else if (action.type === 'change-port') await this.#changePort(action);
+      else if (action.type === 'change-idle') await this.#changeIdle(IDLES[action.after]);
       else continue;
       tables = true;
       done.push(action);
@@ -92,7 +94,7 @@ export class Executor {
   /** Out of the tables first, so that nothing is listed for them any more; then out of the workers; then the devices go. */
   async #deletePorts(deletes: readonly DeletePort[]): Promise<void> {
     if (deletes.length === 0) return;
-    const { book, counters, pool, devices, native } = this.#base;
+    const { book, counters, pool, native } = this.#base;
     const states = deletes.map(({ bridge, port }) => book.port(bridge, port.name));
     for (const state of states) {
       counters.flushPort(state.number);
@@ -106,9 +108,11 @@ export class Executor {
         .filter((state) => state.model.kind !== 'patch')
         .map((state) => pool.orderAll({ type: 'detach', port: state.number })),
     );
-    const taps = states.filter(({ model }) => isTap(model));
-    for (const { device } of taps) if (device !== null) native.closeDevice(device.handle);
-    await devices.remove(taps.map((state) => tapSpec(state.bridge, state.model as TapModel)));
+    for (const { device } of states) {
+      if (device === null) continue;
+      native.persistTap(device.handle, false);
+      native.closeDevice(device.handle);
+    }
     for (const state of states) book.removePort(state);
     await this.#base.publish();
   }
@@ -141,6 +145,11 @@ export class Executor {
         port: state.model.name,
       });
     }
+  }
+
+  async #changeIdle(idle: number): Promise<void> {
+    this.#base.idle = idle;
+    await this.#base.pool.orderAll({ type: 'idle', idle });
   }
 
   async #attach(states: readonly PortState[]): Promise<void> {

@@ -2,7 +2,7 @@
  * What the parts of a running switch share: the arena's view, the addon, the workers, the ports, and the few things that several of them
  * do with those. Made once by open.ts; main thread.
  */
-import type { Logger } from 'pino';
+
 import { FDB_ENTRIES_MAX } from '../../dataplane/limits.ts';
 import { Header } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
@@ -12,6 +12,7 @@ import type { Addon, OpenedTap } from '../../native/binding.ts';
 import { compileTables } from '../compile/tables.ts';
 import type { TapDevices } from '../devices/tap-device.ts';
 import { RequestError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import type { FdbEntryModel } from '../model/model.ts';
 import type { SwitchEvent } from '../switch.ts';
 import type { WorkerPool } from '../workers/pool.ts';
@@ -25,7 +26,7 @@ const ADD_TRIES = 20;
 export class Foundation {
   readonly view: View;
   readonly native: Addon;
-  readonly log: Logger;
+  readonly log: Log;
   readonly book: PortBook;
   readonly counters: Counters;
   readonly kernel: KernelLosses;
@@ -33,6 +34,8 @@ export class Foundation {
   readonly listeners = new Set<(event: SwitchEvent) => void>();
   /** Set right after construction: the pool's callbacks need the foundation. */
   pool!: WorkerPool;
+  /** How workers wait: a number of IDLES, also for those that start again. */
+  idle = 0;
   #generation = 0;
   #publishing: Promise<void> = Promise.resolve();
 

@@ -60,15 +60,13 @@ export class Metrics implements MetricsSource {
   }
 
   #losses(of: (state: PortState) => Record<string, number>): LossSample[] {
-    return this.#base.book
-      .ports()
-      .flatMap((state) =>
-        Object.entries(of(state)).map(([reason, frames]) => ({
-          bridge: state.bridge,
-          port: state.model.name,
-          reason,
-          frames,
-        })),
-      );
+    return this.#base.book.ports().flatMap((state) =>
+      Object.entries(of(state)).map(([reason, frames]) => ({
+        bridge: state.bridge,
+        port: state.model.name,
+        reason,
+        frames,
+      })),
+    );
   }
 }

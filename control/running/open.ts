@@ -2,13 +2,13 @@
  * Opens a running switch from a document: arena, workers, devices, tables. What it opens it closes again when a later step fails. Called
  * by daemon.ts; main thread.
  */
-import type { Logger } from 'pino';
-import { Idle } from '../../dataplane/idle.ts';
+
 import { layoutFor, writeHeader } from '../../dataplane/memory/layout.ts';
 import { View } from '../../dataplane/memory/view.ts';
 import { type Addon, addon, type OpenedTap } from '../../native/binding.ts';
 import type { Document } from '../config/document.ts';
 import { TapDevices } from '../devices/tap-device.ts';
+import type { Log } from '../log.ts';
 import { fromDocument, type Model } from '../model/model.ts';
 import { WorkerPool } from '../workers/pool.ts';
 import { Captures } from './captures.ts';
@@ -16,6 +16,7 @@ import { Counters } from './counters.ts';
 import { attachmentOf } from './executor.ts';
 import { formatKeys } from './fdb-reader.ts';
 import { Foundation } from './foundation.ts';
+import { IDLES } from './idles.ts';
 import { KernelLosses } from './kernel-losses.ts';
 import { Metrics } from './metrics-source.ts';
 import { PortBook } from './port-book.ts';
@@ -23,7 +24,7 @@ import { RunningSwitch } from './running-switch.ts';
 
 export interface OpenOptions {
   readonly file: string | null;
-  readonly log: Logger;
+  readonly log: Log;
   readonly keepDevices?: boolean | undefined;
 }
 
@@ -31,8 +32,6 @@ export interface OpenSwitch {
   readonly switch: RunningSwitch;
   readonly metrics: Metrics;
 }
-
-const IDLES = { adaptive: Idle.ADAPTIVE, busy: Idle.BUSY, interrupt: Idle.INTERRUPT } as const;
 
 /** Everything of a document, running. Rejects with a WeftError that says what the machine refused; then nothing is left behind. */
 export async function openSwitch(document: Document, options: OpenOptions): Promise<OpenSwitch> {
@@ -55,17 +54,16 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
     }),
   });
   const captures = new Captures(view, () => base.pool);
+  base.idle = IDLES[model.workers.idle];
   base.pool = openPool(base, model, captures);
   await base.pool.start();
-  const running = new RunningSwitch(
-    base,
-    captures,
-    document,
-    { file: options.file, keepDevices: options.keepDevices ?? false },
-    async () => {},
-  );
+  const running = new RunningSwitch(base, captures, document, {
+    file: options.file,
+    keepDevices: options.keepDevices ?? false,
+  });
   try {
     await running.apply(document, { dryRun: false });
+    await running.watch();
   } catch (error) {
     await running.close();
     throw error;
@@ -73,7 +71,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   return { switch: running, metrics: new Metrics(base) };
 }
 
-function openArena(native: Addon, model: Model, log: Logger): View {
+function openArena(native: Addon, model: Model, log: Log): View {
   const entries = model.bridges.reduce((sum, bridge) => sum + bridge.fdbLimit, 0);
   const layout = layoutFor({ workers: model.workers.count, fdbEntries: entries });
   const { huge } = native.createArena(layout.bytes, true);
@@ -96,7 +94,7 @@ function openPool(base: Foundation, model: Model, captures: Captures): WorkerPoo
       index,
       cpu: model.workers.cpus?.[index] ?? null,
       io: model.workers.io,
-      idle: IDLES[model.workers.idle],
+      idle: base.idle,
       attachments: book.ports().flatMap((state) => attachmentOf(state, index) ?? []),
       captures: captures.orders(),
     }),

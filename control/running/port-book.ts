@@ -18,6 +18,8 @@ export interface PortState {
   up: boolean;
   /** Why it is down; null when it is up. */
   reason: string | null;
+  /** What somebody renamed the device to; null: it has its own name. */
+  renamedTo: string | null;
   /** The kernel's tx_dropped when the port was made: what was lost before is not ours. */
   missedBase: number;
 }
@@ -92,6 +94,7 @@ export class PortBook {
       device: null,
       up: false,
       reason: 'starting',
+      renamedTo: null,
       missedBase: 0,
     };
     this.#ports.set(`${bridge}/${model.name}`, state);

@@ -5,8 +5,8 @@
 import type { Document, PortDocument } from '../config/document.ts';
 import { validateDocument } from '../config/load.ts';
 import { saveDocument } from '../config/save.ts';
-import { tapSpec } from '../devices/tap-device.ts';
-import { RequestError, WeftError } from '../errors.ts';
+import { LinkWatch } from '../devices/link-watch.ts';
+import { RequestError } from '../errors.ts';
 import { withFdbEntry, withoutFdbEntry, withoutPort, withPort } from '../model/edit.ts';
 import { normalMac } from '../model/mac.ts';
 import { fromDocument, type Model } from '../model/model.ts';
@@ -17,6 +17,7 @@ import type { Captures } from './captures.ts';
 import { Executor } from './executor.ts';
 import { readFdb } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
+import { LinkKeeper } from './link-keeper.ts';
 import * as show from './show.ts';
 
 export interface RunningOptions {
@@ -30,27 +31,42 @@ export class RunningSwitch implements api.Switch {
   readonly #base: Foundation;
   readonly #captures: Captures;
   readonly #options: RunningOptions;
-  readonly #stopWatching: () => Promise<void>;
+  readonly #keeper: LinkKeeper;
+  readonly #watch: LinkWatch;
   /** What runs, as a document and as its model; and the document as it was last applied or saved. */
   #document: Document;
   #model: Model | null = null;
   #saved: Document;
   #changes: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
+  #watching = false;
 
-  constructor(
-    base: Foundation,
-    captures: Captures,
-    document: Document,
-    options: RunningOptions,
-    stopWatching: () => Promise<void>,
-  ) {
+  constructor(base: Foundation, captures: Captures, document: Document, options: RunningOptions) {
     this.#base = base;
     this.#captures = captures;
     this.#document = { ...document, bridges: [] };
     this.#saved = document;
     this.#options = options;
-    this.#stopWatching = stopWatching;
+    const later = (change: () => Promise<void>): void => {
+      this.#inTurn(change).catch((error: Error) => {
+        if (this.#closing === null)
+          base.log.error({ reason: error.message }, 'a change of a link could not be followed');
+      });
+    };
+    this.#keeper = new LinkKeeper(base, later);
+    this.#watch = new LinkWatch({ onEvent: (event) => later(() => this.#keeper.handle(event)) });
+  }
+
+  /** Follows links and namespaces from now on. */
+  async watch(): Promise<void> {
+    await this.#watch.start(this.#namespaces());
+    this.#watching = true;
+  }
+
+  #namespaces(): string[] {
+    return this.#base.book
+      .ports()
+      .flatMap(({ model }) => (model.kind === 'tap' && model.netns !== null ? [model.netns] : []));
   }
 
   /** One change at a time, in the order in which they were asked for. */
@@ -91,6 +107,7 @@ export class RunningSwitch implements api.Switch {
     }
     this.#document = document;
     this.#model = wanted;
+    if (this.#watching) await this.#watch.setNamespaces(this.#namespaces());
     this.#base.emit({ type: 'config-applied', time: new Date().toISOString(), steps: actions.length });
     return { applied: true, ...result };
   }
@@ -255,18 +272,17 @@ export class RunningSwitch implements api.Switch {
   }
 
   async #close(): Promise<void> {
-    const { book, devices, native, pool } = this.#base;
-    await this.#stopWatching();
+    const { book, native, pool } = this.#base;
+    this.#keeper.close();
+    await this.#watch.close();
     this.#captures.closeAll();
     await pool.close();
-    const taps = book.ports().filter(({ device }) => device !== null);
-    for (const { device } of taps) native.closeDevice(device!.handle);
-    if (this.#options.keepDevices) return;
-    const specs = taps.flatMap(({ bridge, model }) => (model.kind === 'tap' ? [tapSpec(bridge, model)] : []));
-    await devices.remove(specs).catch((error: unknown) => {
-      if (!(error instanceof WeftError)) throw error;
-      this.#base.log.error({ reason: error.message, hint: error.hint }, 'a device could not be removed');
-    });
+    for (const { device } of book.ports()) {
+      if (device === null) continue;
+      // Without persistence a TAP goes with its last descriptor, whatever it is called by now and wherever it is.
+      if (!this.#options.keepDevices) native.persistTap(device.handle, false);
+      native.closeDevice(device.handle);
+    }
   }
 }
 

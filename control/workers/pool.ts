@@ -3,10 +3,10 @@
  * everything loaded and stands by, so that a dead worker's place is taken within milliseconds. Main thread; never touches a frame.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
 import type { Answer, Assignment, Order } from '../../dataplane/orders.ts';
 import type { Addon } from '../../native/binding.ts';
+import type { Log } from '../log.ts';
 
 /** An order without the number that the pool gives it. */
 export type NewOrder = Order extends infer One ? (One extends { id: number } ? Omit<One, 'id'> : never) : never;
@@ -14,7 +14,7 @@ export type NewOrder = Order extends infer One ? (One extends { id: number } ? O
 export interface PoolOptions {
   readonly count: number;
   readonly native: Addon;
-  readonly log: Logger;
+  readonly log: Log;
   /** What worker `index` must serve when it starts, now or again. */
   assignment(index: number): Assignment;
   /** Called before a dead worker's place is taken: gives back what it held. */
@@ -169,18 +169,19 @@ export class WorkerPool {
   #hear(thread: Thread, answer: Answer): void {
     switch (answer.type) {
       case 'standing-by':
-        return thread.markReady();
+        thread.markReady();
+        break;
       case 'running':
         thread.io = answer.io;
         if (answer.failed.length > 0) this.#options.onFailedAttachments(thread.index!, answer.failed);
-        return thread.running?.();
-      case 'done': {
+        thread.running?.();
+        break;
+      case 'done':
         thread.waiting.get(answer.id)?.resolve(answer.result);
         thread.waiting.delete(answer.id);
-        return;
-      }
+        break;
       case 'moved':
-        return this.#options.onMoved(answer);
+        this.#options.onMoved(answer);
     }
   }
 
