@@ -13,8 +13,9 @@ import {
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
+import { addresses, daemon, latency, workers } from './inside-rows.ts';
 import { SOURCE } from './panels.ts';
-import { ROWS } from './rows.ts';
+import { overview, ports } from './traffic-rows.ts';
 
 const UID = 'weft-switch';
 
@@ -76,7 +77,7 @@ export function buildDashboard(): Dashboard {
     .editable()
     .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'));
   for (const choice of CHOICES) builder.withVariable(variable(choice));
-  for (const row of ROWS) {
+  for (const row of [overview(), ports(), latency(), addresses(), workers(), daemon()]) {
     builder.withRow(new RowBuilder(row.title));
     for (const panel of row.panels) builder.withPanel(panel);
   }
