@@ -1,7 +1,7 @@
 /** The plan: empty for no change, in an order that frees before it takes, and right when a toy switch carries it out. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Document, PortDocument } from '../../../control/config/document.ts';
+import type { Document } from '../../../control/config/document.ts';
 import { parseYaml, validateDocument } from '../../../control/config/load.ts';
 import { type BridgeModel, fromDocument, type Model, type PortModel } from '../../../control/model/model.ts';
 import { describe as describeAction, undoes } from '../../../control/plan/describe.ts';
@@ -85,7 +85,7 @@ const wantedState = (bridges: readonly BridgeModel[]) =>
   bridges.map(({ ports, ...settings }) => stateOf(settings, ports)).sort(byName);
 
 /** Documents over few names, so that names, devices and gateways clash and move often. */
-const port: fc.Arbitrary<PortDocument> = fc.oneof(
+const port = fc.oneof(
   fc.record({ name: fc.constantFrom('p', 'q', 'r'), kind: fc.constantFrom('memory' as const, 'null' as const) }),
   fc.record(
     {
