@@ -5,6 +5,7 @@
 import { count, drop } from './counters.ts';
 import { Drop } from './drop.ts';
 import { LIST_COUNT_MAX } from './limits.ts';
+import { publishFlows } from './flows.ts';
 import type { Lane } from './memory/lane.ts';
 import { Batch, Block, BlockCell, ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, PortCell, Queue } from './memory/layout.ts';
 import { forward, forwardPatches } from './path/forward.ts';
@@ -87,7 +88,10 @@ export class Turn {
     lane.replicasUsed = 0;
     this.#account(f64[blockCellsAt + BlockCell.SENT_NS]!);
     this.#lastNs = f64[blockCellsAt + BlockCell.NOW_NS]!;
-    lane.nowS = i32[blockAt + Block.NOW_S]!;
+    if (lane.nowS !== i32[blockAt + Block.NOW_S]!) {
+      lane.nowS = i32[blockAt + Block.NOW_S]!;
+      publishFlows(lane);
+    }
     if (generation !== lane.generation) lane.useTables(generation);
     i32[blockAt + Block.SEEN_GENERATION] = generation;
     i32[blockAt + Block.TURN] = (i32[blockAt + Block.TURN]! + 1) | 0;

@@ -69,6 +69,11 @@ export class Lane {
   pastCount = 0;
   /** Sum of touched FDB words: keeps the engine from dropping the loads that warm the cache. */
   touched = 0;
+  /** Linear counting of flows (flows.ts): which bits are set, how many, since when, and which frame is sampled next. */
+  readonly flowBits: Int32Array;
+  flowBitsSet = 0;
+  flowWindowS = 0;
+  flowSample = 0;
   /** Highest port number in the tables. */
   portsHigh = 0;
   /** Where the search for an entry to evict goes on, and the entries that this worker learned last, oldest at the tail. */
@@ -117,6 +122,7 @@ export class Lane {
     this.fdbBucketMask = layout.fdbSlots / 4 - 1;
     this.patches = new Int32Array(PORTS_MAX);
     this.recent = new Int32Array(4096);
+    this.flowBits = new Int32Array(8192 / 32);
     this.past = new Int32Array(2 * RECEIVE_SLOTS_COUNT);
   }
 

@@ -1,6 +1,7 @@
 // HOT: the way of a frame, once: one port's received list through all seven stages, and then whatever went through patch ports.
 import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
+import { sampleFlow } from '../flows.ts';
 import { LIST_COUNT_MAX, PATCH_HOPS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell, Queue } from '../memory/layout.ts';
@@ -23,7 +24,10 @@ const TAGGED_BYTES = 18;
 export function forward(lane: Lane, list: number, n: number, port: number): void {
   const hopless = lane.i32;
   for (let k = 0; k < n; k++) hopless[lane.factsAt + (hopless[list + k]! << FACT_WORDS_SHIFT) + Fact.HOPS] = 0;
-  cross(lane, list, parse(lane, list, n, port), port);
+  const parsed = parse(lane, list, n, port);
+  if (parsed === 0) return;
+  sampleFlow(lane, list, parsed);
+  cross(lane, list, parsed, port);
 }
 
 /** Stages 2 to 7 in the bridge of `port`. */
