@@ -47,6 +47,7 @@ export function checkVlan(port: PortOutline, problems: PlacedProblem[]): void {
 
 /** A static entry in a VLAN that its port doesn't carry could never be used. */
 function checkEntries(port: PortOutline, problems: PlacedProblem[]): void {
+  if (port.raw.fdb === undefined) return;
   const parsed = vlanSchema.optional().safeParse(port.raw.vlan);
   if (!parsed.success) return;
   const vlan = vlanModel(parsed.data as VlanDocument | undefined);
