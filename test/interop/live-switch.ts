@@ -1,0 +1,141 @@
+/**
+ * A daemon with traffic for a test: two namespaces, a TAP in each that reach one another, and a third whose VLAN nobody else carries, so
+ * that something is lost. Started with the arguments of the systemd unit. Everything that it makes is named after this process and
+ * removed by `stop`. Needs root.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { execa, type ResultPromise } from 'execa';
+import { UNIT_FILE } from '../unit/deploy/questions.ts';
+
+export const MAIN = fileURLToPath(new URL('../../dist/control/cli/main.js', import.meta.url));
+
+const READY_MS_MAX = 20_000;
+const TRAFFIC_SECONDS = 50;
+const PAUSE_MS = 300;
+const TAG = process.pid % 100_000;
+const [A, B] = [`wp-a${TAG}`, `wp-b${TAG}`];
+const PEER = '10.99.1.2';
+
+export interface LiveSwitch {
+  /** host:port of its /metrics. */
+  readonly target: string;
+  /** TCP, pings both ways and broadcasts that nobody takes, until `stop`. */
+  startTraffic(): Promise<void>;
+  /** Stops the daemon for a moment while a sender goes on, so that the kernel loses frames. Answers how many it says it lost. */
+  overload(): Promise<number>;
+  /** Ends all; answers the daemon's exit code. */
+  stop(): Promise<number | undefined>;
+}
+
+function documentText(folder: string): string {
+  const port = (name: string, device: string, netns: string, address: string, tag: number) => ({
+    ...{ name, kind: 'tap', device, netns, address, speed: '10G' },
+    vlan: { mode: 'access', tag },
+  });
+  return JSON.stringify({
+    api: { socket: join(folder, 'weft.sock') },
+    metrics: { listen: '127.0.0.1:0' },
+    bridges: [
+      {
+        name: 'br0',
+        ports: [
+          port('a', A, A, '10.99.1.1/24', 10),
+          port('b', B, B, `${PEER}/24`, 10),
+          port('alone', `wp-l${TAG}`, A, '10.99.2.1/24', 20),
+        ],
+      },
+    ],
+  });
+}
+
+/** What the unit gives the daemon, with another document. */
+function unitArguments(file: string): string[] {
+  const line = /^ExecStart=.*?main\.js (.*)$/m.exec(readFileSync(UNIT_FILE, 'utf8'))![1]!;
+  return line.split(' ').map((word) => (word.endsWith('.yaml') ? file : word));
+}
+
+/** The ready line. Rejects with what the daemon said when it ends before, or says nothing for too long. */
+function untilReady(daemon: ResultPromise<{ reject: false }>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const timer = setTimeout(() => reject(new Error(`not ready after ${READY_MS_MAX} ms: ${said}`)), READY_MS_MAX);
+    daemon.stdout.on('data', (bytes: Buffer) => {
+      said += bytes.toString();
+      const line = /^.*\bready\b.*$/m.exec(said);
+      if (line === null) return;
+      clearTimeout(timer);
+      resolve(line[0]);
+    });
+    void daemon.then(({ exitCode, stderr }) => {
+      clearTimeout(timer);
+      reject(new Error(`weft ended with ${exitCode}: ${stderr}`));
+    });
+  });
+}
+
+function inside(netns: string, ...command: string[]): ResultPromise<{ reject: false }> {
+  return execa('ip', ['netns', 'exec', netns, ...command], { reject: false });
+}
+
+async function linkOf(netns: string, device: string): Promise<{ txqlen: number; lost: number }> {
+  const { stdout } = await execa('ip', ['-n', netns, '-s', '-j', 'link', 'show', 'dev', device]);
+  const [link] = JSON.parse(stdout) as [{ txqlen: number; stats64: { tx: { dropped: number } } }];
+  return { txqlen: link.txqlen, lost: link.stats64.tx.dropped };
+}
+
+/** Removes what carries this process's names, whether it is there or not. */
+async function removeAll(folder: string): Promise<void> {
+  for (const netns of [A, B]) await execa('ip', ['netns', 'del', netns], { reject: false });
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Makes the namespaces and starts the daemon; resolves when it is ready. Undoes it all when it can't. */
+export async function startLiveSwitch(): Promise<LiveSwitch> {
+  if (!existsSync(MAIN)) throw new Error(`${MAIN} is not built`);
+  const folder = await mkdtemp(join(tmpdir(), 'weft-live-'));
+  const running: ResultPromise<{ reject: false }>[] = [];
+  const stop = async () => {
+    const [daemon, ...others] = running;
+    daemon?.kill('SIGCONT');
+    for (const child of [...others, daemon]) child?.kill('SIGTERM');
+    const [result] = await Promise.all(running);
+    await removeAll(folder);
+    return result?.exitCode;
+  };
+  try {
+    for (const netns of [A, B]) await execa('ip', ['netns', 'add', netns]);
+    writeFileSync(join(folder, 'weft.yaml'), documentText(folder));
+    const daemon = execa(process.execPath, [MAIN, ...unitArguments(join(folder, 'weft.yaml'))], { reject: false });
+    running.push(daemon);
+    const ready = await untilReady(daemon);
+    return {
+      target: new URL(/metrics=(\S+)/.exec(ready)![1]!).host,
+      async startTraffic() {
+        await execa('ip', ['netns', 'exec', A, 'ping', '-c', '2', '-i', '0.2', '-W', '2', PEER]);
+        running.push(inside(B, 'iperf3', '--server', '--one-off'));
+        await delay(300);
+        running.push(inside(A, 'iperf3', '--client', PEER, '--time', String(TRAFFIC_SECONDS), '--bitrate', '50M'));
+        running.push(inside(B, 'ping', '-q', '-i', '0.2', '10.99.1.1'));
+        running.push(inside(A, 'ping', '-q', '-i', '0.2', '10.99.2.9'));
+      },
+      async overload() {
+        const frames = String(3 * (await linkOf(B, B)).txqlen);
+        daemon.kill('SIGSTOP');
+        const flood = inside(B, 'ping', '-q', '-c', frames, '-l', frames, '-w', '1', '10.99.1.1');
+        await delay(PAUSE_MS);
+        daemon.kill('SIGCONT');
+        await flood;
+        return (await linkOf(B, B)).lost;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
