@@ -23,7 +23,7 @@ export class ByteRing {
     this.#words = bytes >> 2;
   }
 
-  /** Producer: word offset for a record with `bytes` bytes of data, or −1 when there is no room. */
+  /** Producer: word offset for a record with `bytes` bytes of data, or −1 when there is no room. One of up to half a ring always finds some in the end. */
   reserve(bytes: number): number {
     const i32 = this.i32;
     const words = (BYTE_RING_HEAD_WORDS + ((bytes + 7) >> 3) * 2) | 0;
@@ -55,10 +55,12 @@ export class ByteRing {
       const head = i32[this.#head]!;
       const waiting = (Atomics.load(i32, this.#tail) - head) | 0;
       if (waiting <= 0 || waiting > this.#words) return -1;
-      const record = this.#records + (head & (this.#words - 1));
+      const at = head & (this.#words - 1);
+      const record = this.#records + at;
       const words = i32[record]!;
-      if (words >= BYTE_RING_HEAD_WORDS && words <= waiting) return record;
-      if (words >= 0 || -words > waiting) return -1;
+      const toEnd = this.#words - at;
+      if (words >= BYTE_RING_HEAD_WORDS && words <= waiting && words <= toEnd) return record;
+      if (words >= 0 || -words > waiting || -words !== toEnd) return -1;
       Atomics.store(i32, this.#head, (head - words) | 0);
     }
   }
