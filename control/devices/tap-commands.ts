@@ -3,7 +3,7 @@
  * Names were validated: none holds a space, a quote or a leading dash.
  */
 import { type Device, markOf } from './marked.ts';
-import type { TapSpec } from './tap-device.ts';
+import type { TapSpec } from './tap-spec.ts';
 
 export interface TapCommand<T> {
   /** Whose command it is, to know whom a failure concerns. */

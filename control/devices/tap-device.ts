@@ -11,10 +11,10 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { DeviceError } from '../errors.ts';
-import type { TapModel } from '../model/model.ts';
 import { inParallel, ipBatch, type RunIp, runIp, withoutQdisc } from './ip.ts';
 import { byNetns, type Device, devicesIn, markOf, NETNS_FOLDER, NETNS_WIDTH, removeMarked } from './marked.ts';
 import { changeCommands, setupCommands, type TapCommand } from './tap-commands.ts';
+import type { TapSpec } from './tap-spec.ts';
 
 /** What native code does for us. `H` is its handle of an open TAP with all its queues. */
 export interface TapOpener<H> {
@@ -28,17 +28,6 @@ export interface TapOpener<H> {
   close(handle: H): void;
 }
 
-export interface TapSpec {
-  readonly bridge: string;
-  readonly port: string;
-  readonly device: string;
-  readonly netns: string | null;
-  readonly mac: string;
-  readonly mtu: number;
-  readonly addresses: readonly string[];
-  readonly gateways: readonly string[];
-}
-
 export type TapOutcome<H> =
   | { readonly spec: TapSpec; readonly handle: H; readonly takenOver: boolean }
   | { readonly spec: TapSpec; readonly error: DeviceError };
@@ -49,11 +38,6 @@ export interface TapDevicesOptions<H> {
   readonly opener: TapOpener<H>;
   readonly run?: RunIp;
   readonly netnsFolder?: string;
-}
-
-export function tapSpec(bridge: string, port: TapModel): TapSpec {
-  const { name, device, netns, mac, mtu, addresses, gateways } = port;
-  return { bridge, port: name, device, netns, mac, mtu, addresses, gateways };
 }
 
 /** A TAP on its way: opened under `opened`, to be `spec.device`. */

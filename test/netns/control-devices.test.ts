@@ -10,7 +10,8 @@ import { runIp } from '../../control/devices/ip.ts';
 import type { LinkEvent } from '../../control/devices/link-state.ts';
 import { LinkWatch } from '../../control/devices/link-watch.ts';
 import { devicesIn, findMarked, removeMarked } from '../../control/devices/marked.ts';
-import { TapDevices, type TapOpener, type TapOutcome, type TapSpec } from '../../control/devices/tap-device.ts';
+import { TapDevices, type TapOpener, type TapOutcome } from '../../control/devices/tap-device.ts';
+import type { TapSpec } from '../../control/devices/tap-spec.ts';
 import { describeNeeds } from '../needs.ts';
 
 const HOLDER = `

@@ -6,7 +6,8 @@ import { type LinkEvent, LinkState } from '../../../control/devices/link-state.t
 import { LinkWatch, type WatchClock } from '../../../control/devices/link-watch.ts';
 import { type Device, parseMark, removeMarked } from '../../../control/devices/marked.ts';
 import { changeCommands, setupCommands } from '../../../control/devices/tap-commands.ts';
-import { TapDevices, type TapOpener, type TapSpec } from '../../../control/devices/tap-device.ts';
+import { TapDevices, type TapOpener } from '../../../control/devices/tap-device.ts';
+import type { TapSpec } from '../../../control/devices/tap-spec.ts';
 import { DeviceError } from '../../../control/errors.ts';
 
 const ok = (stdout = ''): IpResult => ({ exitCode: 0, stdout, stderr: '' });

@@ -200,11 +200,11 @@ describe('what a plan says', () => {
 
   it('of what needs a restart: a warning, and nothing at a first start', () => {
     const before = onePort('', ', workers: { cpus: [0] }');
-    const after = onePort('', ', workers: { count: 2, idle: busy }, metrics: false, api: { socket: /tmp/x }');
+    const after = onePort('', ', workers: { count: 2, idle: busy }, metrics: false, api: { socket: /run/x }');
     expect(plan(before, after).warnings).toEqual([
       'workers.count: 1 → 2 takes effect when weft is started again',
       'workers.cpus: 0 → any takes effect when weft is started again',
-      'api.socket: default → /tmp/x takes effect when weft is started again',
+      'api.socket: default → /run/x takes effect when weft is started again',
       'metrics.listen: 127.0.0.1:9475 → off takes effect when weft is started again',
     ]);
     expect(steps(before, after)[0]).toBe('change workers.idle: adaptive → busy');
