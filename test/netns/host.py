@@ -1,0 +1,264 @@
+"""A host of the tests: sits in a network namespace, answers one JSON object a line on stdin with one on stdout.
+
+host.ts starts it by `ip netns exec` and speaks to it; several questions may be under way at once, each in a thread of its own.
+It ends with its stdin. Frames travel as hex text. It sends and receives nothing on its own.
+"""
+import hashlib
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+SOL_PACKET = 263
+PACKET_AUXDATA = 8
+SO_RCVBUFFORCE = 33
+ETH_P_ALL = 3
+TP_STATUS_VLAN_VALID = 1 << 4
+TP_STATUS_VLAN_TPID_VALID = 1 << 6
+PACKET_OUTGOING = 4
+FLOW_TYPE = 0x88B5
+BLOCK = 1 << 20
+
+written = threading.Lock()
+sniffers = {}
+flows = {}
+
+
+def packet_socket(device, protocol, receive_bytes=0):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    if receive_bytes:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, receive_bytes)
+        sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    sock.bind((device, protocol))
+    return sock
+
+
+def with_tag(frame, ancillary):
+    """The kernel takes the outer tag out of what it received and tells it beside the frame."""
+    for level, kind, data in ancillary:
+        if level != SOL_PACKET or kind != PACKET_AUXDATA:
+            continue
+        status, _, _, _, _, tci, tpid = struct.unpack_from('IIIHHHH', data)
+        if status & TP_STATUS_VLAN_VALID:
+            tpid = tpid if status & TP_STATUS_VLAN_TPID_VALID else 0x8100
+            return frame[:12] + struct.pack('!HH', tpid, tci) + frame[12:]
+    return frame
+
+
+class Sniffer(threading.Thread):
+    """Keeps what a device receives and a test cares for: frames with `marker` in them."""
+
+    def __init__(self, device, marker):
+        super().__init__(daemon=True)
+        self.marker = marker
+        self.frames = []
+        self.arrived = threading.Condition()
+        self.sock = packet_socket(device, ETH_P_ALL, 16 << 20)
+
+    def run(self):
+        while True:
+            try:
+                frame, ancillary, _, address = self.sock.recvmsg(70000, 256)
+            except OSError:
+                time.sleep(0.01)  # The device went down for a moment.
+                continue
+            if address[2] == PACKET_OUTGOING or self.marker not in frame:
+                continue
+            with self.arrived:
+                self.frames.append(with_tag(frame, ancillary))
+                self.arrived.notify_all()
+
+    def take(self, count, seconds):
+        end = time.monotonic() + seconds
+        with self.arrived:
+            while len(self.frames) < count and time.monotonic() < end:
+                self.arrived.wait(max(0, end - time.monotonic()))
+            taken, self.frames = self.frames, []
+        return taken
+
+
+class Flow(threading.Thread):
+    """Counts the numbered frames of one flow."""
+
+    def __init__(self, device, number):
+        super().__init__(daemon=True)
+        self.number = number
+        self.seen = set()
+        self.duplicates = 0
+        self.last = None
+        self.gap = 0.0
+        self.sock = packet_socket(device, FLOW_TYPE, 64 << 20)
+
+    def run(self):
+        while True:
+            try:
+                frame = self.sock.recv(2048)
+            except OSError:
+                time.sleep(0.01)
+                continue
+            number, sequence = struct.unpack_from('!II', frame, 14)
+            if number != self.number:
+                continue
+            if sequence in self.seen:
+                self.duplicates += 1
+            self.seen.add(sequence)
+            now = time.monotonic()
+            if self.last is not None:
+                self.gap = max(self.gap, now - self.last)
+            self.last = now
+
+
+def op_sniff(device, marker=''):
+    sniffer = Sniffer(device, bytes.fromhex(marker))
+    sniffers[device] = sniffer
+    sniffer.start()
+
+
+def op_frames(device, count=1, seconds=2.0):
+    return [frame.hex() for frame in sniffers[device].take(count, seconds)]
+
+
+def op_send(device, frames, times=1, pause=0.0):
+    sock = packet_socket(device, 0)
+    raw = [bytes.fromhex(frame) for frame in frames]
+    sent = 0
+    for _ in range(times):
+        for frame in raw:
+            try:
+                sock.send(frame)
+                sent += 1
+            except OSError as error:
+                if error.errno != 105:  # ENOBUFS: the queue is full, and the frame wasn't taken.
+                    raise
+        if pause:
+            time.sleep(pause)
+    sock.close()
+    return sent
+
+
+def op_flow_listen(device, number):
+    flow = Flow(device, number)
+    flows[number] = flow
+    flow.start()
+
+
+def op_flow_result(number):
+    flow = flows[number]
+    return {'received': len(flow.seen), 'duplicates': flow.duplicates, 'gap_ms': flow.gap * 1000}
+
+
+def op_flow_send(device, destination, source, number, rate, seconds, size=100):
+    """Numbered frames at a steady rate; answers how many the kernel took."""
+    sock = packet_socket(device, 0)
+    head = bytes.fromhex(destination + source) + struct.pack('!HI', FLOW_TYPE, number)
+    pad = bytes(max(0, size - len(head) - 4))
+    start = time.monotonic()
+    sent = 0
+    while True:
+        passed = time.monotonic() - start
+        if passed >= seconds:
+            break
+        while sent < passed * rate:
+            sock.send(head + struct.pack('!I', sent) + pad)
+            sent += 1
+        time.sleep(0.001)
+    sock.close()
+    return sent
+
+
+def family_of(address):
+    return socket.AF_INET6 if ':' in address else socket.AF_INET
+
+
+def op_serve(address, port):
+    """Takes one connection after another and answers each with the SHA-256 of what came."""
+    server = socket.socket(family_of(address), socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((address, port))
+    server.listen(8)
+
+    def answer(connection):
+        with connection:
+            digest = hashlib.sha256()
+            while True:
+                block = connection.recv(BLOCK)
+                if not block:
+                    break
+                digest.update(block)
+            connection.sendall(digest.hexdigest().encode())
+
+    def accept():
+        while True:
+            threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def op_transfer(address, port, size, seconds=30.0):
+    """Sends `size` random bytes over TCP; answers the digests of both sides."""
+    with socket.socket(family_of(address), socket.SOCK_STREAM) as sock:
+        sock.settimeout(seconds)
+        sock.connect((address, port))
+        digest = hashlib.sha256()
+        left = size
+        while left > 0:
+            block = os.urandom(min(BLOCK, left))
+            digest.update(block)
+            sock.sendall(block)
+            left -= len(block)
+        sock.shutdown(socket.SHUT_WR)
+        answer = b''
+        while len(answer) < 64:
+            part = sock.recv(64)
+            if not part:
+                break
+            answer += part
+    return {'sent': digest.hexdigest(), 'received': answer.decode()}
+
+
+def op_connect(address, port, seconds=2.0):
+    """What a connection attempt came to: `open`, or the error's name."""
+    try:
+        with socket.create_connection((address, port), timeout=seconds) as sock:
+            return {'result': 'open', 'from': sock.getsockname()[0]}
+    except OSError as error:
+        return {'result': type(error).__name__, 'from': None}
+
+
+def op_peers(port, address='0.0.0.0'):
+    """Listens and answers each connection with the address that it came from."""
+    server = socket.socket(family_of(address), socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((address, port))
+    server.listen(8)
+
+    def accept():
+        while True:
+            connection, peer = server.accept()
+            with connection:
+                connection.sendall(peer[0].encode())
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def op_ask_peer(address, port, seconds=3.0):
+    with socket.create_connection((address, port), timeout=seconds) as sock:
+        return sock.recv(100).decode()
+
+
+def serve(line):
+    request = json.loads(line)
+    answer = {'id': request.pop('id')}
+    try:
+        answer['result'] = globals()['op_' + request.pop('op')](**request)
+    except Exception as error:  # Whatever it is, the test that asked must hear of it.
+        answer['error'] = f'{type(error).__name__}: {error}'
+    with written:
+        print(json.dumps(answer), flush=True)
+
+
+for asked in sys.stdin:
+    threading.Thread(target=serve, args=(asked,), daemon=True).start()

@@ -1,0 +1,147 @@
+/**
+ * A host behind a port: a process of host.py in a network namespace, and commands run there. Made by lab.ts; ends with `close`, and in any
+ * case with the test process, whose pipe it reads.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+
+const AGENT = fileURLToPath(new URL('host.py', import.meta.url));
+
+export interface Transfer {
+  readonly sent: string;
+  readonly received: string;
+}
+
+export interface FlowResult {
+  readonly received: number;
+  readonly duplicates: number;
+  readonly gap_ms: number;
+}
+
+export interface FlowOptions {
+  readonly device: string;
+  /** MAC addresses as 12 hex digits. */
+  readonly destination: string;
+  readonly source: string;
+  /** Tells flows apart. */
+  readonly number: number;
+  /** Frames per second. */
+  readonly rate: number;
+  readonly seconds: number;
+  readonly size?: number;
+}
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+export class Host {
+  readonly netns: string;
+  readonly #agent: ChildProcessWithoutNullStreams;
+  readonly #waiting = new Map<number, Waiting>();
+  #asked = 0;
+  #said = '';
+
+  constructor(netns: string) {
+    this.netns = netns;
+    this.#agent = spawn('ip', ['netns', 'exec', netns, 'python3', AGENT]);
+    this.#agent.stderr.on('data', (data) => (this.#said += data));
+    this.#agent.stdin.on('error', () => undefined);
+    createInterface({ input: this.#agent.stdout }).on('line', (line) => {
+      const { id, result, error } = JSON.parse(line) as { id: number; result?: unknown; error?: string };
+      const waiting = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error === undefined) waiting?.resolve(result);
+      else waiting?.reject(new Error(`host ${netns}: ${error}`));
+    });
+    this.#agent.once('exit', () => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(`host ${netns} ended: ${this.#said}`));
+      this.#waiting.clear();
+    });
+  }
+
+  #ask<T>(op: string, given: object = {}): Promise<T> {
+    const id = ++this.#asked;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      this.#agent.stdin.write(`${JSON.stringify({ ...given, op, id })}\n`);
+    });
+  }
+
+  /** Runs a command in the namespace; rejects when it fails. */
+  async run(command: string, ...args: string[]): Promise<string> {
+    return (await execa('ip', ['netns', 'exec', this.netns, command, ...args])).stdout;
+  }
+
+  /** How many of `count` echo requests were answered. */
+  async ping(address: string, options: { count?: number; size?: number; interval?: number } = {}): Promise<number> {
+    const { count = 3, size = 56, interval = 0.05 } = options;
+    const args = ['-n', '-c', `${count}`, '-i', `${interval}`, '-s', `${size}`, '-W', '1', address];
+    const { stdout } = await execa('ip', ['netns', 'exec', this.netns, 'ping', ...args], { reject: false });
+    return Number(/, (\d+) received/.exec(stdout)?.[1] ?? 0);
+  }
+
+  /** A number of /sys/class/net/DEVICE/, as `statistics/rx_packets` or `ifindex`. */
+  async number(device: string, name: string): Promise<number> {
+    return Number(await this.run('cat', `/sys/class/net/${device}/${name}`));
+  }
+
+  /** Keeps frames that hold `marker` (hex) from now on; `frames` answers them. */
+  sniff(device: string, marker = ''): Promise<void> {
+    return this.#ask('sniff', { device, marker });
+  }
+
+  /** What came since the last question: waits until `count` are there or `seconds` have passed. */
+  frames(device: string, count = 1, seconds = 2): Promise<string[]> {
+    return this.#ask('frames', { device, count, seconds });
+  }
+
+  /** Answers how many frames the kernel took. */
+  send(device: string, frames: readonly string[], options: { times?: number; pause?: number } = {}): Promise<number> {
+    return this.#ask('send', { device, frames, ...options });
+  }
+
+  serve(address: string, port: number): Promise<void> {
+    return this.#ask('serve', { address, port });
+  }
+
+  transfer(address: string, port: number, size: number): Promise<Transfer> {
+    return this.#ask('transfer', { address, port, size });
+  }
+
+  connect(address: string, port: number): Promise<{ result: string; from: string | null }> {
+    return this.#ask('connect', { address, port });
+  }
+
+  /** Answers connections to `port` with the address that they come from; `askPeer` reads that. */
+  peers(port: number): Promise<void> {
+    return this.#ask('peers', { port });
+  }
+
+  askPeer(address: string, port: number): Promise<string> {
+    return this.#ask('ask_peer', { address, port });
+  }
+
+  listenFlow(device: string, number: number): Promise<void> {
+    return this.#ask('flow_listen', { device, number });
+  }
+
+  flowResult(number: number): Promise<FlowResult> {
+    return this.#ask('flow_result', { number });
+  }
+
+  sendFlow(options: FlowOptions): Promise<number> {
+    return this.#ask('flow_send', options);
+  }
+
+  async close(): Promise<void> {
+    if (this.#agent.exitCode !== null || this.#agent.signalCode !== null) return;
+    const ended = once(this.#agent, 'exit');
+    this.#agent.kill('SIGKILL');
+    await ended;
+  }
+}
