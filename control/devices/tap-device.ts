@@ -16,6 +16,8 @@ import { byNetns, type Device, devicesIn, markOf, NETNS_FOLDER, NETNS_WIDTH, rem
 import { changeCommands, setupCommands, type TapCommand } from './tap-commands.ts';
 import type { TapSpec } from './tap-spec.ts';
 
+export { type TapSpec, tapSpec } from './tap-spec.ts';
+
 /** What native code does for us. `H` is its handle of an open TAP with all its queues. */
 export interface TapOpener<H> {
   /**
