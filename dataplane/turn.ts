@@ -5,9 +5,9 @@
 import { count, drop } from './counters.ts';
 import { Drop } from './drop.ts';
 import { LIST_COUNT_MAX } from './limits.ts';
-import { publishFlows } from './flows.ts';
 import type { Lane } from './memory/lane.ts';
 import { Batch, Block, BlockCell, ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, PortCell, Queue } from './memory/layout.ts';
+import { publishFlows } from './path/flows.ts';
 import { forward, forwardPatches } from './path/forward.ts';
 import type { ScriptPort } from './ports/script-port.ts';
 import { remember, settle, settleResidence } from './settle.ts';

@@ -78,12 +78,11 @@
   X(kFactWireBytes, "Fact.WIRE_BYTES", 11)                 \
   X(kFlagNeedsChecksum, "Flag.NEEDS_CHECKSUM", 2)          \
   X(kFlagVnet, "Flag.VNET", 32)                            \
-  X(kDropEgressDown, "Drop.EGRESS_DOWN", 15)               \
-  X(kDropEgressFull, "Drop.EGRESS_FULL", 18)               \
-  X(kDropEgressError, "Drop.EGRESS_ERROR", 20)             \
-  X(kDropEgressRefused, "Drop.EGRESS_REFUSED", 21)         \
-  X(kDropBadOffload, "Drop.BAD_OFFLOAD", 5)                \
-  X(kDropUnknownPort, "Drop.UNKNOWN_PORT", 27)
+  X(kDropEgressDown, "Drop.EGRESS_DOWN", 13)               \
+  X(kDropEgressFull, "Drop.EGRESS_FULL", 16)               \
+  X(kDropEgressError, "Drop.EGRESS_ERROR", 17)             \
+  X(kDropEgressRefused, "Drop.EGRESS_REFUSED", 18)         \
+  X(kDropBadOffload, "Drop.BAD_OFFLOAD", 3)
 
 namespace weft {
 #define WEFT_ABI_CONSTANT(constant, name, value) inline constexpr int32_t constant = value;

@@ -57,14 +57,14 @@ class Engine {
   void send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed);
   void send_pieces(QueueEnd& end, int32_t entry, const iovec& head, const iovec& tail);
   void flush();
-  void refuse(int32_t port, int32_t entry, int error);
+  void refuse(int32_t port, int32_t entry, int32_t reason);
   void refuse_completion(const io_uring_cqe& done);
 
   // receive.cc
   int32_t receive();
   int32_t receive_uring();
   int32_t receive_plain();
-  bool accept(QueueEnd& end, int32_t slot, int32_t large, int32_t result);
+  void accept(QueueEnd& end, int32_t slot, int32_t large, int32_t result);
   void close_batch(QueueEnd& end, int32_t first);
   void settle_window(QueueEnd& end, uint32_t asked, uint32_t got, int32_t error);
 

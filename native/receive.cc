@@ -12,11 +12,10 @@ constexpr uint32_t kWindowMin = 4;
 constexpr uint32_t kReadBytes = static_cast<uint32_t>(kLargeStride - kHeadroomBytes) + kVnetBytes;
 }  // namespace
 
-/// Facts of a frame that was read into a large buffer, vnet header first. False when it is no frame.
-bool Engine::accept(QueueEnd& end, int32_t slot, int32_t large, int32_t result) {
-  if (result < kVnetBytes) return false;
+/// Facts of a frame that was read into a large buffer, vnet header first. What is cut short is listed too: it drops as a runt.
+void Engine::accept(QueueEnd& end, int32_t slot, int32_t large, int32_t result) {
   int32_t* const facts = fact(slot);
-  const int32_t length = result - kVnetBytes;
+  const int32_t length = std::max(result - kVnetBytes, 0);
   const int32_t at = static_cast<int32_t>(large_ - arena_) + large * kLargeStride + kHeadroomBytes;
   const int32_t head = std::min(length, kHeadBytes);
   facts[kFactHeadAt] = at;
@@ -26,7 +25,6 @@ bool Engine::accept(QueueEnd& end, int32_t slot, int32_t large, int32_t result) 
   facts[kFactIngress] = end.port;
   facts[kFactFlags] = kFlagVnet;
   list_[block_[kBlockReceivedCount]++] = slot;
-  return true;
 }
 
 void Engine::close_batch(QueueEnd& end, int32_t first) {
@@ -68,7 +66,7 @@ int32_t Engine::receive_plain() {
         break;
       }
       got++;
-      if (!accept(end, block_[kBlockSlotsUsed], large, static_cast<int32_t>(result))) continue;
+      accept(end, block_[kBlockSlotsUsed], large, static_cast<int32_t>(result));
       block_[kBlockSlotsUsed]++;
       block_[kBlockLargeUsed]++;
     }

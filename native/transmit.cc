@@ -52,7 +52,7 @@ void Engine::write_vnet(uint8_t* at, const int32_t* facts, bool checksum_done) c
   __builtin_memcpy(at, fields, sizeof fields);
 }
 
-void Engine::refuse(int32_t port, int32_t entry, int error) {
+void Engine::refuse(int32_t port, int32_t entry, int32_t reason) {
   int32_t* const queue = queues_ + port * kQueueWords;
   const int32_t* const facts = fact(entry & kEntrySlotMask);
   queue[kQueueSent]--;
@@ -62,12 +62,12 @@ void Engine::refuse(int32_t port, int32_t entry, int error) {
   int32_t* const refused = refused_ + block_[kBlockRefusedCount]++ * kRefusedWords;
   refused[kRefusedEntry] = entry;
   refused[kRefusedPort] = port;
-  refused[kRefusedReason] = reason_of(error);
+  refused[kRefusedReason] = reason;
 }
 
 /// A write's completion: there is one only where it failed.
 void Engine::refuse_completion(const io_uring_cqe& done) {
-  if (done.res < 0) refuse(static_cast<int32_t>(done.user_data >> kPortShift & 0xffff), static_cast<int32_t>(done.user_data), -done.res);
+  if (done.res < 0) refuse(static_cast<int32_t>(done.user_data >> kPortShift & 0xffff), static_cast<int32_t>(done.user_data), reason_of(-done.res));
 }
 
 void Engine::flush() {
@@ -82,7 +82,7 @@ void Engine::flush() {
 
 void Engine::send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed) {
   if (io_ != Io::kUring) {
-    if (uninterrupted([&] { return ::write(end.fd, at, bytes); }) < 0) refuse(end.port, entry, errno);
+    if (uninterrupted([&] { return ::write(end.fd, at, bytes); }) < 0) refuse(end.port, entry, reason_of(errno));
     return;
   }
   if (uring_.room() == 0) flush();
@@ -104,7 +104,7 @@ void Engine::send_pieces(QueueEnd& end, int32_t entry, const iovec& head, const 
   pieces[0] = head;
   pieces[1] = tail;
   if (io_ != Io::kUring) {
-    if (uninterrupted([&] { return ::writev(end.fd, pieces, 2); }) < 0) refuse(end.port, entry, errno);
+    if (uninterrupted([&] { return ::writev(end.fd, pieces, 2); }) < 0) refuse(end.port, entry, reason_of(errno));
     return;
   }
   pieces_used_ += 2;
@@ -138,7 +138,7 @@ void Engine::put_finished(QueueEnd& end, int32_t entry) {
     count = finisher_.finish(frame, kVnetBytes, finished, kSegmentsMax);
   }
   if (count < 0) {
-    refuse(end.port, entry, -count);
+    refuse(end.port, entry, count == kNoScratch ? kDropEgressFull : kDropBadOffload);
     return;
   }
   for (int32_t k = 0; k < count; k++) send(end, entry, finished[k].at - kVnetBytes, finished[k].bytes + kVnetBytes, false);
@@ -174,7 +174,7 @@ void Engine::transmit_queue(int32_t port) {
   for (int32_t k = 0; k < count; k++) {
     const int32_t entry = entries[k];
     if (end == nullptr) {
-      refuse(port, entry, ENODEV);
+      refuse(port, entry, kDropEgressDown);
     } else if ((entry & (kFinishChecksum | kFinishSegment)) != 0) {
       put_finished(*end, entry);
     } else {

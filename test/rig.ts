@@ -2,7 +2,9 @@
  * A whole switch in plain memory, for tests and benches: an arena, one lane, script ports, and a clock that the test moves. The path and
  * the tables are the real ones; only the addon is missing.
  */
-import { compileTables, type TableBridge, type TablePort } from '../control/compile/tables.ts';
+
+import type { TableBridge, TablePort } from '../control/compile/table-port.ts';
+import { compileTables } from '../control/compile/tables.ts';
 import type { VlanDocument } from '../control/config/document.ts';
 import { vlanModel } from '../control/model/vlan.ts';
 import { DROPS, REASONS_COUNT } from '../dataplane/drop.ts';

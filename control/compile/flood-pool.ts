@@ -8,7 +8,7 @@ import { Form, SET_FORM_SHIFT } from '../../dataplane/tables/flood-layout.ts';
 import { RequestError } from '../errors.ts';
 import type { VlanModel } from '../model/vlan.ts';
 import { hasVlan, type VlanBitmap } from '../model/vlan-set.ts';
-import type { TablePort } from './tables.ts';
+import type { TablePort } from './table-port.ts';
 
 /** The form in which a port sends a frame of this VLAN; the same truth as path/shape.ts reads from a record. */
 export function formOf(vlan: VlanModel, vid: number): number {

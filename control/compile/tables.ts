@@ -23,36 +23,7 @@ import { RequestError } from '../errors.ts';
 import { carriedVlans, type VlanModel } from '../model/vlan.ts';
 import { bitmapOf, type VlanBitmap } from '../model/vlan-set.ts';
 import { FloodPool } from './flood-pool.ts';
-
-/** A port as the path needs it. Numbers are those of the arena: 1 to PORTS_MAX − 1, 1 to BRIDGES_MAX − 1. */
-export interface TablePort {
-  readonly number: number;
-  readonly bridge: number;
-  /** PortKind of tables/port-layout.ts. */
-  readonly kind: number;
-  readonly up: boolean;
-  readonly mtu: number;
-  readonly vlan: VlanModel;
-  readonly flood: { readonly unknown: boolean; readonly multicast: boolean; readonly broadcast: boolean };
-  readonly protected: boolean;
-  readonly learning: boolean;
-  readonly sticky: boolean;
-  /** 0 for none. */
-  readonly fdbLimit: number;
-  /** Which of 01-80-C2-00-00-00 … -0F are forwarded, a bit each. */
-  readonly reserved: number;
-  /** Bits of Takes. */
-  readonly takes: number;
-  /** A patch port's other side; 0 for other kinds, or while the other side is missing. */
-  readonly peer: number;
-}
-
-export interface TableBridge {
-  readonly number: number;
-  readonly fdbLimit: number;
-  /** Seconds; 0 keeps addresses for ever. */
-  readonly ageing: number;
-}
+import type { TableBridge, TablePort } from './table-port.ts';
 
 const MODES: Readonly<Record<VlanModel['mode'], number>> = {
   trunk: VlanMode.TRUNK,

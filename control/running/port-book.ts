@@ -4,7 +4,7 @@
  */
 import { BRIDGES_MAX, PORTS_MAX } from '../../dataplane/limits.ts';
 import { PortKind, Takes } from '../../dataplane/tables/port-layout.ts';
-import type { TableBridge, TablePort } from '../compile/tables.ts';
+import type { TableBridge, TablePort } from '../compile/table-port.ts';
 import { RequestError } from '../errors.ts';
 import type { BridgeModel, PortModel } from '../model/model.ts';
 

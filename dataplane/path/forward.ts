@@ -1,7 +1,6 @@
 // HOT: the way of a frame, once: one port's received list through all seven stages, and then whatever went through patch ports.
 import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
-import { sampleFlow } from '../flows.ts';
 import { LIST_COUNT_MAX, PATCH_HOPS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell, Queue } from '../memory/layout.ts';
@@ -12,6 +11,7 @@ import { learn, touch } from './3-learn.ts';
 import { decide, FLOOD } from './4-decide.ts';
 import { flood } from './5-replicate.ts';
 import { resolve } from './6-resolve.ts';
+import { sampleFlow } from './flows.ts';
 import { formFor, shape, shapeOf } from './shape.ts';
 
 const VID_MASK = 0xfff;

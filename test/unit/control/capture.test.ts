@@ -7,6 +7,7 @@ import { pcapngHeader, pcapngPacket, pcapngStatistics } from '../../../control/c
 import { PcapngReader } from '../../../control/capture/reader.ts';
 import { summarise } from '../../../control/capture/summary.ts';
 import type { CapturedFrame } from '../../../control/switch.ts';
+import { itNeeds } from '../../needs.ts';
 
 const HEADER = { bridge: 'br0', port: 'web', snapLength: 128, application: 'weft 0.1.0', os: 'Linux' };
 const TIME = 1_700_000_000_123_456_789n;
@@ -19,8 +20,6 @@ function frame(direction: 'in' | 'out', length: number, originalBytes = length):
 
 const FRAMES = [frame('in', 60), frame('out', 61), frame('in', 62), frame('out', 128, 1514)];
 const FILE = Buffer.concat([pcapngHeader(HEADER), ...FRAMES.map(pcapngPacket), pcapngStatistics(TIME, 4, 9)]);
-
-const tshark = spawnSync('tshark', ['--version']).error === undefined;
 
 describe('pcapng', () => {
   it('gives back what it wrote, whatever the pieces', () => {
@@ -57,8 +56,9 @@ describe('pcapng', () => {
     expect(() => reader().push(longer)).toThrow(/longer than its block/);
   });
 
-  it.skipIf(!tshark)(
-    'is read by tshark: time, direction, lengths, interface, comment (skipped without tshark)',
+  itNeeds(
+    { tools: ['tshark', 'capinfos'] },
+    'is read by tshark: time, direction, lengths, interface',
     () => {
       const folder = mkdtempSync(join(tmpdir(), 'weft-capture-'));
       try {

@@ -4,9 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type MetricsServer, startMetrics } from '../../../control/metrics/server.ts';
 import type { MetricsSource } from '../../../control/metrics/source.ts';
 import { renderSwitch, residenceBounds } from '../../../control/metrics/text.ts';
+import { itNeeds } from '../../needs.ts';
 import { fakeSource, portSample } from './fake-switch.ts';
 
-const promtool = spawnSync('promtool', ['--version']).error === undefined;
 const SCRAPE_MS_MAX = 200;
 const TIMER_MS_MAX = 50;
 
@@ -163,7 +163,7 @@ describe('/metrics', () => {
     if (process.env.WEFT_TEST_VERBOSE !== undefined) console.log(best);
   });
 
-  it.skipIf(!promtool)('`promtool check metrics` has nothing to say (skipped without promtool)', async () => {
+  itNeeds({ tools: ['promtool'] }, '`promtool check metrics` has nothing to say', async () => {
     const { url } = await start(fakeSource());
     const text = await (await fetch(url)).text();
     const done = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });

@@ -1,6 +1,6 @@
 /** Patch ports: into the peer bridge in the same turn, admitted there again, at most 8 hops, every frame counted on both sides. */
 import { describe, expect, it } from 'vitest';
-import type { TablePort } from '../../../control/compile/tables.ts';
+import type { TablePort } from '../../../control/compile/table-port.ts';
 import type { VlanDocument } from '../../../control/config/document.ts';
 import { PATCH_HOPS_MAX } from '../../../dataplane/limits.ts';
 import { PortCell } from '../../../dataplane/memory/layout.ts';

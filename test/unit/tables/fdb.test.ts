@@ -1,6 +1,6 @@
 /** The forwarding database through the path: learning, ageing, moves, static and sticky entries, limits and fair eviction. */
 import { describe, expect, it } from 'vitest';
-import type { TableBridge } from '../../../control/compile/tables.ts';
+import type { TableBridge } from '../../../control/compile/table-port.ts';
 import { PortCell } from '../../../dataplane/memory/layout.ts';
 import { find } from '../../../dataplane/tables/fdb.ts';
 import {

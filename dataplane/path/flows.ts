@@ -1,9 +1,9 @@
 // HOT: how many flows are active, estimated per worker by linear counting: a sampled frame's flow hash sets one of 8,192 bits, and the
 // share of bits that stay zero tells how many distinct flows there were. One frame of each batch is looked at, so a flow counts as
 // active when it is more than a trickle. Windows of WINDOW_S seconds.
-import type { Lane } from './memory/lane.ts';
-import { BlockCell, Fact, FACT_WORDS_SHIFT } from './memory/layout.ts';
-import { flowHash } from './wire/flow.ts';
+import type { Lane } from '../memory/lane.ts';
+import { BlockCell, FACT_WORDS_SHIFT, Fact } from '../memory/layout.ts';
+import { flowHash } from '../wire/flow.ts';
 
 export const FLOW_BITS_COUNT = 8192;
 const WINDOW_S = 5;

@@ -1,0 +1,127 @@
+/**
+ * `weft run`: the daemon in the foreground. Owns the process's signals; daemon.ts owns everything else. Also `weft demo`.
+ * SIGTERM and SIGINT end it cleanly (exit 0), a second one ends it at once, SIGHUP applies the file again.
+ */
+import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { Daemon } from '../../daemon.ts';
+import type { Log, LogLevel } from '../../log.ts';
+import { version } from '../../version.ts';
+import { type Context, examples } from '../context.ts';
+import { type Io, print } from '../io.ts';
+
+const LOG_LEVEL_NAMES = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+/** Long enough for whoever waits for `ready` to go first. */
+const WARM_AFTER_MS = 100;
+
+interface RunOptions {
+  readonly config: string;
+  readonly socket?: string;
+  readonly keepDevices?: boolean;
+  readonly logLevel: LogLevel;
+}
+
+/** Resolves when the first SIGTERM or SIGINT comes; the second ends the process through `abandon`. */
+function awaitStop(abandon: () => void): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let stops = 0;
+    const stop = (signal: NodeJS.Signals) => {
+      if (++stops === 1) resolve(signal);
+      else abandon();
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+}
+
+function readyLine(daemon: Daemon): string {
+  const bridges = daemon.switch.bridges();
+  const ports = bridges.reduce((sum, bridge) => sum + bridge.ports, 0);
+  const metrics = daemon.metricsUrl === null ? '' : ` metrics=${daemon.metricsUrl}`;
+  return `ready bridges=${bridges.length} ports=${ports} socket=${daemon.socket}${metrics}`;
+}
+
+function warmLater(daemon: Daemon, log: Log): void {
+  const warm = () =>
+    daemon.warm().catch((error: Error) => log.error({ err: error }, 'the API or the metrics can’t be loaded'));
+  setTimeout(warm, WARM_AFTER_MS).unref();
+}
+
+function onCrash(log: Log, abandon: () => void): void {
+  const crash = (error: unknown) => {
+    log.error({ err: error }, 'weft failed and ends; devices stay for the next start to take over');
+    abandon();
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+}
+
+async function run(io: Io, options: RunOptions): Promise<number> {
+  const [{ makeLog }, { startDaemon }, { openSwitch }] = await Promise.all([
+    import('../../log.ts'),
+    import('../../daemon.ts'),
+    import('../../running/open.ts'),
+  ]);
+  const log = makeLog({
+    level: options.logLevel,
+    stream: process.stderr,
+    colour: process.stderr.isTTY && !io.environment.NO_COLOR,
+  });
+  let daemon: Daemon | null = null;
+  const abandon = () => {
+    if (daemon !== null) rmSync(daemon.socket, { force: true });
+    process.exit(1);
+  };
+  const stopped = awaitStop(abandon);
+  onCrash(log, abandon);
+  daemon = await startDaemon({
+    file: resolve(options.config),
+    socket: options.socket,
+    keepDevices: options.keepDevices === true,
+    version: version(),
+    log,
+    openSwitch,
+  });
+  const running = daemon;
+  process.on('SIGHUP', () => void running.reload());
+  print(io, readyLine(running));
+  warmLater(running, log);
+  log.info({ signal: await stopped }, 'weft ends');
+  await running.close();
+  return 0;
+}
+
+export function addRunCommands(program: Command, context: Context): void {
+  const running = program
+    .command('run')
+    .description('run the switch in the foreground; prints a line with `ready` when frames flow')
+    .requiredOption('-c, --config <file>', 'the document')
+    .option('--keep-devices', 'leave the TAPs in place at the end, for the next start to take over')
+    .addOption(new Option('--log-level <level>', 'what to log').choices(LOG_LEVEL_NAMES).default('info'))
+    .action(async (_options: unknown, self: Command) => {
+      const options = self.optsWithGlobals<RunOptions>();
+      try {
+        context.exitCode = await run(context.io, options);
+      } catch (error) {
+        const { printError } = await import('../io.ts');
+        context.exitCode = printError(context.io, error, options.config);
+      }
+    });
+  examples(
+    running,
+    ['run -c weft.yaml', 'Ctrl-C ends it and removes what it made'],
+    ['run -c weft.yaml --socket /tmp/weft.sock', 'a second one beside it'],
+  );
+  const demo = program
+    .command('demo')
+    .description('two tenants on real devices: who reaches whom, how fast, and what was lost')
+    .option('--keep', 'leave everything up to look around')
+    .option('--memory', 'over memory ports, which needs no root')
+    .option('--json', 'the result as JSON')
+    .action(async (options: { keep?: boolean; memory?: boolean; json?: boolean }) => {
+      const { runDemo } = await import('../../demo/demo.ts');
+      context.exitCode = await runDemo(context.io, options);
+    });
+  examples(demo, ['demo', 'as root, about ten seconds'], ['demo --memory', 'without root']);
+}

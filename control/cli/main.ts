@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/**
+ * The process behind `weft`. Starts the load of what `run` needs while commander still loads, hands over to program.ts and ends with
+ * its exit code. A reader that goes away (`weft show fdb | head`) ends the command quietly.
+ */
+import { processIo } from './io.ts';
+
+if (process.argv[2] === 'run') {
+  // All at once and not waited for here: `run` imports the same modules and finds them loaded.
+  void Promise.allSettled([import('../config/load.ts'), import('../log.ts'), import('../running/open.ts')]);
+}
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+const { runCli } = await import('./program.ts');
+process.exitCode = await runCli(process.argv.slice(2), processIo());
