@@ -8,22 +8,13 @@ import { type FastifyError, type FastifyInstance, type FastifySchema, fastify } 
 import type { z } from 'zod';
 import { problemsOf } from '../config/problems.ts';
 import { DocumentError, WeftError } from '../errors.ts';
-import type { Log } from '../log.ts';
-import type { Switch } from '../switch.ts';
+import type { AppContext } from './context.ts';
 import { changeRoutes } from './routes-change.ts';
 import { readRoutes } from './routes-read.ts';
 import { streamRoutes } from './routes-stream.ts';
 import { described, type ErrorAnswer, errorAnswer } from './schemas.ts';
 
 export const BODY_BYTES_MAX = 16 * 1024 * 1024;
-
-export interface AppContext {
-  readonly switch: Switch;
-  readonly version: string;
-  readonly log: Log;
-  /** Open streams; each is ended by calling it. */
-  readonly streams: Set<() => void>;
-}
 
 /** Codes for what the HTTP library itself refuses. */
 const LIBRARY_CODES: Readonly<Record<string, string>> = {

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Document, PortDocument } from '../config/document.ts';
 import { parseYaml, validateDocument } from '../config/load.ts';
 import { DocumentError } from '../errors.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import {
   applyBody,
   applyResult,

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { documentSchema } from '../config/document.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import {
   bridgeRow,
   dropRow,

@@ -5,7 +5,7 @@ import { release, type } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { RequestError } from '../errors.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import { captureQuery, parseEtherType } from './schemas.ts';
 import { streamCapture, streamEvents } from './streams.ts';
 

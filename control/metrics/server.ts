@@ -80,15 +80,18 @@ function answer(response: ServerResponse, status: number, type: string, body: Bu
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }
 
-/** Starts the server. Throws a DeviceError that names the address when it can't be had. */
-export async function startMetrics(source: MetricsSource, options: MetricsOptions): Promise<MetricsServer> {
+/** Starts the server; scrapes wait for the source. Throws a DeviceError that names the address when it can't be had. */
+export async function startMetrics(
+  source: MetricsSource | Promise<MetricsSource>,
+  options: MetricsOptions,
+): Promise<MetricsServer> {
   let loading: Promise<NodeMetrics> | null = null;
   const node = () => (loading ??= loadNodeMetrics(options.version));
   let scraping: Promise<Buffer> | null = null;
 
   /** Scrapes at the same time share one rendering. */
-  const scrape = () =>
-    (scraping ??= renderSwitch(source).finally(() => {
+  const scrape = (ready: MetricsSource) =>
+    (scraping ??= renderSwitch(ready).finally(() => {
       scraping = null;
     }));
 
@@ -98,7 +101,7 @@ export async function startMetrics(source: MetricsSource, options: MetricsOption
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return answer(response, 405, 'text/plain; charset=utf-8', 'only GET\n');
     const registry = await node();
-    const own = await scrape();
+    const own = await scrape(await source);
     answer(response, 200, registry.contentType, Buffer.concat([own, Buffer.from(await registry.metrics())]));
   };
   const server = createServer((request, response) => {

@@ -111,7 +111,7 @@ export function addRunCommands(program: Command, context: Context): void {
   examples(
     running,
     ['run -c weft.yaml', 'Ctrl-C ends it and removes what it made'],
-    ['run -c weft.yaml --socket /tmp/weft.sock', 'a second one beside it'],
+    ['run -c weft.yaml --socket second.sock', 'a second one beside it'],
   );
   const demo = program
     .command('demo')

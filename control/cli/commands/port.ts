@@ -1,0 +1,156 @@
+/**
+ * `weft port add|del`: ports of the running switch. Options become a port of the document; the daemon checks it as it checks a file's.
+ */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { RequestError } from '../../errors.ts';
+import type { ApplyResult } from '../../switch.ts';
+import { type Context, clientOf, examples } from '../context.ts';
+import { PORT_KIND_NAMES, VLAN_MODE_NAMES } from '../names.ts';
+import { findPort, splitPort } from '../ports.ts';
+import { printResult, save } from './result.ts';
+
+interface AddOptions {
+  readonly kind: string;
+  readonly device?: string;
+  readonly netns?: string;
+  readonly address?: readonly string[];
+  readonly gateway?: readonly string[];
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly speed?: string;
+  readonly peer?: string;
+  readonly read?: string;
+  readonly write?: string;
+  readonly mode?: string;
+  readonly tag?: number;
+  readonly trunks?: readonly (number | string)[];
+  readonly protected?: boolean;
+  readonly flood?: boolean;
+  readonly learning?: boolean;
+  readonly fdbLimit?: number;
+  readonly save?: boolean;
+  readonly json?: boolean;
+}
+
+function whole(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is not a whole number.');
+  return Number(text);
+}
+
+function several(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...text.split(',')];
+}
+
+/** `10,20-29` as a document writes it. */
+function vlanList(text: string): (number | string)[] {
+  return text.split(',').map((item) => (/^\d+$/.test(item.trim()) ? Number(item) : item.trim()));
+}
+
+function without(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}
+
+/** The port as a document says it; what was not given is not in it. */
+export function portDocument(name: string, o: AddOptions): Record<string, unknown> {
+  const vlan = without({ mode: o.mode, tag: o.tag, trunks: o.trunks });
+  return without({
+    name,
+    kind: o.kind,
+    device: o.device,
+    netns: o.netns,
+    addresses: o.address,
+    gateway: o.gateway,
+    mac: o.mac,
+    mtu: o.mtu,
+    speed: o.speed,
+    peer: o.peer,
+    read: o.read,
+    write: o.write,
+    vlan: Object.keys(vlan).length === 0 ? undefined : vlan,
+    protected: o.protected,
+    flood: o.flood === false ? false : undefined,
+    learning: o.learning === false ? false : undefined,
+    'fdb-limit': o.fdbLimit,
+  });
+}
+
+function addOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--kind <kind>', 'kind of port').choices(PORT_KIND_NAMES).default('tap'))
+    .option('--device <name>', 'tap: name of the device (default: the port’s name)')
+    .option('--netns <name>', 'tap: namespace to move it into')
+    .option('--address <address/prefix>', 'tap: address of the device, may repeat', several)
+    .option('--gateway <address>', 'tap: default gateway, may repeat', several)
+    .option('--mac <address>', 'tap: MAC address of the device')
+    .option('--peer <bridge/port>', 'patch: the other end')
+    .option('--read <file>', 'pcap: frames to receive')
+    .option('--write <file>', 'pcap: where transmitted frames go')
+    .addOption(new Option('--mode <mode>', 'VLAN mode').choices(VLAN_MODE_NAMES))
+    .option('--tag <vlan>', 'access, native or service VLAN', whole)
+    .option('--trunks <vlans>', 'VLANs of a trunk, as 10,20-29', vlanList)
+    .option('--mtu <bytes>', 'longest payload', whole)
+    .option('--speed <speed>', 'as 10G, for utilisation')
+    .option('--protected', 'no frames to and from other protected ports')
+    .option('--no-flood', 'flood nothing out of this port')
+    .option('--no-learning', 'learn no addresses here')
+    .option('--fdb-limit <entries>', 'at most so many addresses', whole);
+}
+
+async function add(context: Context, text: string, options: AddOptions, self: Command): Promise<void> {
+  const { bridge, port } = splitPort(text);
+  if (bridge === null) {
+    throw new RequestError(
+      'no-bridge',
+      `"${text}" names no bridge`,
+      `write it as BRIDGE/PORT, as in \`weft port add br0/${port}\``,
+    );
+  }
+  const client = clientOf(context, self);
+  const path = `/v1/bridges/${encodeURIComponent(bridge)}/ports`;
+  printResult(
+    context.io,
+    await client.send<ApplyResult>('POST', path, portDocument(port, options)),
+    options.json === true,
+  );
+  if (options.save === true) await save(context.io, client);
+}
+
+async function del(
+  context: Context,
+  text: string,
+  options: { save?: boolean; json?: boolean },
+  self: Command,
+): Promise<void> {
+  const client = clientOf(context, self);
+  const { bridge, port } = await findPort(client, text);
+  const path = `/v1/bridges/${encodeURIComponent(bridge)}/ports/${encodeURIComponent(port)}`;
+  printResult(context.io, await client.send<ApplyResult>('DELETE', path), options.json === true);
+  if (options.save === true) await save(context.io, client);
+}
+
+export function addPortCommands(program: Command, context: Context): void {
+  const port = program.command('port').description('add and delete ports of the running switch');
+  const adding = addOptions(
+    port.command('add').description('add a port').argument('<bridge/port>', 'its bridge and its name'),
+  )
+    .option('--save', 'write the running document to its file afterwards')
+    .option('--json', 'what was done as JSON')
+    .action((text: string, options: AddOptions, self: Command) => add(context, text, options, self));
+  examples(
+    adding,
+    ['port add br0/web --netns web --address 10.0.10.2/24 --tag 10', 'a TAP in a namespace, access VLAN 10'],
+    ['port add br0/up --mode trunk --trunks 10,20-29', 'a TAP that carries tagged frames'],
+    ['port add br0/to-br1 --kind patch --peer br1/to-br0 --save', 'half of a patch, kept over a restart'],
+  );
+  const deleting = port
+    .command('del')
+    .description('delete a port, and the device that weft made for it')
+    .argument('<port>', 'as br0/web, or web where only one bridge has it')
+    .option('--save', 'write the running document to its file afterwards')
+    .option('--json', 'what was done as JSON')
+    .action((text: string, options: { save?: boolean; json?: boolean }, self: Command) =>
+      del(context, text, options, self),
+    );
+  examples(deleting, ['port del br0/web', 'delete the port web of br0']);
+  examples(port, ['port add br0/web --tag 10', 'a TAP named web in VLAN 10'], ['port del web', 'and away']);
+}
