@@ -5,6 +5,8 @@ import { randomInt } from 'node:crypto';
 import { relative } from 'node:path';
 import { afterAll, expect, onTestFailed } from 'vitest';
 
+export { randomFrom } from './random.ts';
+
 const SEED_MAX = 0x7fff_ffff;
 
 /** The seed that the environment asks for, or a new one: 1 … 2³¹ − 1. Throws when WEFT_SEED isn't such a number. */
@@ -31,18 +33,4 @@ export function seedFor(name: string): number {
   if (currentTestName === undefined) afterAll(tell);
   else onTestFailed(tell);
   return seed;
-}
-
-/** A generator of ints 0 … below − 1 from a seed (splitmix32); the same seed gives the same numbers on every machine. */
-export function randomFrom(seed: number): (below: number) => number {
-  let state = seed | 0;
-  return (below) => {
-    state = (state + 0x9e3779b9) | 0;
-    let mixed = state ^ (state >>> 16);
-    mixed = Math.imul(mixed, 0x21f0aaad);
-    mixed ^= mixed >>> 15;
-    mixed = Math.imul(mixed, 0x735a2d97);
-    mixed ^= mixed >>> 15;
-    return (mixed >>> 0) % below;
-  };
 }
