@@ -3,6 +3,7 @@
  * that something is lost. Started with the arguments of the systemd unit. Everything that it makes is named after this process and
  * removed by `stop`. Needs root.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,9 +15,12 @@ import { UNIT_FILE } from '../unit/deploy/questions.ts';
 
 export const MAIN = fileURLToPath(new URL('../../dist/control/cli/main.js', import.meta.url));
 
+type Child = ResultPromise<{ reject: false }>;
+
 const READY_MS_MAX = 20_000;
 const TRAFFIC_SECONDS = 50;
-const PAUSE_MS = 300;
+/** A worker that is kept away longer than this takes no part in a test that anybody wants to wait for. */
+const PAUSE_MS_MAX = 3000;
 const TAG = process.pid % 100_000;
 const [A, B] = [`wp-a${TAG}`, `wp-b${TAG}`];
 const PEER = '10.99.1.2';
@@ -59,26 +63,26 @@ function unitArguments(file: string): string[] {
   return line.split(' ').map((word) => (word.endsWith('.yaml') ? file : word));
 }
 
-/** The ready line. Rejects with what the daemon said when it ends before, or says nothing for too long. */
-function untilReady(daemon: ResultPromise<{ reject: false }>): Promise<string> {
+/** The first line with these words. Rejects with what the program said when it ends before, or says nothing for too long. */
+function untilSaid(child: Child, words: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = '';
-    const timer = setTimeout(() => reject(new Error(`not ready after ${READY_MS_MAX} ms: ${said}`)), READY_MS_MAX);
-    daemon.stdout.on('data', (bytes: Buffer) => {
+    const timer = setTimeout(() => reject(new Error(`no ${words} after ${READY_MS_MAX} ms: ${said}`)), READY_MS_MAX);
+    child.stdout.on('data', (bytes: Buffer) => {
       said += bytes.toString();
-      const line = /^.*\bready\b.*$/m.exec(said);
-      if (line === null) return;
+      const line = said.split('\n').find((one) => words.test(one));
+      if (line === undefined) return;
       clearTimeout(timer);
-      resolve(line[0]);
+      resolve(line);
     });
-    void daemon.then(({ exitCode, stderr }) => {
+    void child.then(({ exitCode, stdout, stderr }) => {
       clearTimeout(timer);
-      reject(new Error(`weft ended with ${exitCode}: ${stderr}`));
+      reject(new Error(`ended with ${exitCode} before ${words}: ${stdout} ${stderr}`));
     });
   });
 }
 
-function inside(netns: string, ...command: string[]): ResultPromise<{ reject: false }> {
+function inside(netns: string, ...command: string[]): Child {
   return execa('ip', ['netns', 'exec', netns, ...command], { reject: false });
 }
 
@@ -88,46 +92,56 @@ async function linkOf(netns: string, device: string): Promise<{ txqlen: number; 
   return { txqlen: link.txqlen, lost: link.stats64.tx.dropped };
 }
 
-/** Removes what carries this process's names, whether it is there or not. */
-async function removeAll(folder: string): Promise<void> {
-  for (const netns of [A, B]) await execa('ip', ['netns', 'del', netns], { reject: false });
-  await rm(folder, { recursive: true, force: true });
+/** Removes the namespaces, and the TAPs in them, whether they are there or not. At once, so that it also works when the test ends early. */
+function removeNamespaces(): void {
+  for (const netns of [A, B]) {
+    try {
+      execFileSync('ip', ['netns', 'del', netns], { stdio: 'ignore' });
+    } catch {
+      // It was not made, or is gone already.
+    }
+  }
 }
 
 /** Makes the namespaces and starts the daemon; resolves when it is ready. Undoes it all when it can't. */
 export async function startLiveSwitch(): Promise<LiveSwitch> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is not built`);
   const folder = await mkdtemp(join(tmpdir(), 'weft-live-'));
-  const running: ResultPromise<{ reject: false }>[] = [];
+  const running: Child[] = [];
   const stop = async () => {
     const [daemon, ...others] = running;
     daemon?.kill('SIGCONT');
     for (const child of [...others, daemon]) child?.kill('SIGTERM');
     const [result] = await Promise.all(running);
-    await removeAll(folder);
+    removeNamespaces();
+    process.off('exit', removeNamespaces);
+    await rm(folder, { recursive: true, force: true });
     return result?.exitCode;
   };
+  process.once('exit', removeNamespaces);
   try {
     for (const netns of [A, B]) await execa('ip', ['netns', 'add', netns]);
     writeFileSync(join(folder, 'weft.yaml'), documentText(folder));
     const daemon = execa(process.execPath, [MAIN, ...unitArguments(join(folder, 'weft.yaml'))], { reject: false });
     running.push(daemon);
-    const ready = await untilReady(daemon);
+    const ready = await untilSaid(daemon, /\bready\b/);
     return {
       target: new URL(/metrics=(\S+)/.exec(ready)![1]!).host,
       async startTraffic() {
         await execa('ip', ['netns', 'exec', A, 'ping', '-c', '2', '-i', '0.2', '-W', '2', PEER]);
-        running.push(inside(B, 'iperf3', '--server', '--one-off'));
-        await delay(300);
+        const server = inside(B, 'iperf3', '--server', '--one-off', '--forceflush');
+        running.push(server);
+        await untilSaid(server, /listening/);
         running.push(inside(A, 'iperf3', '--client', PEER, '--time', String(TRAFFIC_SECONDS), '--bitrate', '50M'));
         running.push(inside(B, 'ping', '-q', '-i', '0.2', '10.99.1.1'));
         running.push(inside(A, 'ping', '-q', '-i', '0.2', '10.99.2.9'));
       },
       async overload() {
-        const frames = String(3 * (await linkOf(B, B)).txqlen);
+        const frames = String(4 * (await linkOf(B, B)).txqlen);
         daemon.kill('SIGSTOP');
         const flood = inside(B, 'ping', '-q', '-c', frames, '-l', frames, '-w', '1', '10.99.1.1');
-        await delay(PAUSE_MS);
+        const end = Date.now() + PAUSE_MS_MAX;
+        while ((await linkOf(B, B)).lost === 0 && Date.now() < end) await delay(20);
         daemon.kill('SIGCONT');
         await flood;
         return (await linkOf(B, B)).lost;

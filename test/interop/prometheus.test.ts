@@ -62,7 +62,7 @@ function waitFor(what: () => Promise<unknown>) {
   return expect.poll(what, { timeout: ANSWER_MS_MAX, interval: 1000 });
 }
 
-/** Counters that grow with the clock: 100 frames a millisecond's hundredth, some of them lost. */
+/** Counters that grow with the clock, a thousand frames a second and some of them lost. */
 function movingSource(): MetricsSource {
   const started = Date.now();
   const grown = (perSecond: number) => Math.floor(((Date.now() - started) / 1000 + 1) * perSecond);
@@ -145,7 +145,7 @@ describeNeeds(LIVE, 'Prometheus over a live switch', () => {
   it('sees the traffic: its rate, its utilisation, and what no port took', async () => {
     const value = async (expression: string) => (await prometheus!.query(expression))[0]?.value ?? Number.NaN;
     const bits = await value('8 * rate(weft_port_receive_bytes_total{port="a"}[5s])');
-    expect(bits).toBeGreaterThan(10e6);
+    expect(bits).toBeGreaterThan(1e6);
     expect(await value('weft_port_speed_bytes{port="a"}')).toBe(1.25e9);
     const alone = 'weft_dropped_frames_total{port="alone",reason="no-egress"}';
     await waitFor(() => value(`increase(${alone}[10s])`)).toBeGreaterThan(0);

@@ -66,7 +66,7 @@ const COURSES: Readonly<Record<string, Course>> = {
     silent: { [`weft_worker_busy_seconds_total{${WORKER}}`]: '0+50x30' },
   },
   WeftResidence: {
-    fires: { [bucket('0.001024')]: '0+900x30', [bucket('0.002048')]: '0+1000x30', [bucket('+Inf')]: '0+1000x30' },
+    fires: { [bucket('0.004096')]: '0+900x30', [bucket('0.008192')]: '0+1000x30', [bucket('+Inf')]: '0+1000x30' },
     silent: { [bucket('0.000016')]: '0+1000x30', [bucket('0.000032')]: '0+1000x30', [bucket('+Inf')]: '0+1000x30' },
   },
   WeftControlPlaneSlow: {
