@@ -1,6 +1,7 @@
 /**
  * A daemon with traffic for a test: two namespaces, a TAP in each that reach one another, and a third whose VLAN nobody else carries, so
- * that something is lost. Started with the arguments of the systemd unit. Everything that it makes is named after this process and
+ * that something is lost. Started with the arguments and with no
+ * more capabilities than the systemd unit gives. Everything that it makes is named after this process and
  * removed by `stop`. Needs root.
  */
 import { execFileSync } from 'node:child_process';
@@ -32,8 +33,8 @@ export interface LiveSwitch {
   startTraffic(): Promise<void>;
   /** Stops the daemon for a moment while a sender goes on, so that the kernel loses frames. Answers how many it says it lost. */
   overload(): Promise<number>;
-  /** Ends all; answers the daemon's exit code. */
-  stop(): Promise<number | undefined>;
+  /** Ends all; answers the daemon's exit code and its log. */
+  stop(): Promise<{ readonly code: number | undefined; readonly log: string }>;
 }
 
 function documentText(folder: string): string {
@@ -57,10 +58,14 @@ function documentText(folder: string): string {
   });
 }
 
-/** What the unit gives the daemon, with another document. */
-function unitArguments(file: string): string[] {
-  const line = /^ExecStart=.*?main\.js (.*)$/m.exec(readFileSync(UNIT_FILE, 'utf8'))![1]!;
-  return line.split(' ').map((word) => (word.endsWith('.yaml') ? file : word));
+/** The daemon as the unit starts it, with another document: `setpriv` and its arguments. */
+function unitCommand(file: string): string[] {
+  const unit = readFileSync(UNIT_FILE, 'utf8');
+  const words = /^ExecStart=.*?main\.js (.*)$/m.exec(unit)![1]!.split(' ');
+  const capabilities = /^CapabilityBoundingSet=(.*)$/m.exec(unit)![1]!.toLowerCase().split(' ');
+  const bounds = ['-all', ...capabilities.map((name) => name.replace('cap_', '+'))].join(',');
+  const weft = [MAIN, ...words.map((word) => (word.endsWith('.yaml') ? file : word))];
+  return ['--bounding-set', bounds, '--no-new-privs', process.execPath, ...weft];
 }
 
 /** The first line with these words. Rejects with what the program said when it ends before, or says nothing for too long. */
@@ -116,13 +121,13 @@ export async function startLiveSwitch(): Promise<LiveSwitch> {
     removeNamespaces();
     process.off('exit', removeNamespaces);
     await rm(folder, { recursive: true, force: true });
-    return result?.exitCode;
+    return { code: result?.exitCode, log: result?.stderr ?? '' };
   };
   process.once('exit', removeNamespaces);
   try {
     for (const netns of [A, B]) await execa('ip', ['netns', 'add', netns]);
     writeFileSync(join(folder, 'weft.yaml'), documentText(folder));
-    const daemon = execa(process.execPath, [MAIN, ...unitArguments(join(folder, 'weft.yaml'))], { reject: false });
+    const daemon = execa('setpriv', unitCommand(join(folder, 'weft.yaml')), { reject: false });
     running.push(daemon);
     const ready = await untilSaid(daemon, /\bready\b/);
     return {

@@ -27,7 +27,7 @@ describe('weft.service', () => {
 
   it('leaves it what forwarding needs', () => {
     const unit = settings();
-    for (const capability of ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_IPC_LOCK'])
+    for (const capability of ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_NET_BROADCAST', 'CAP_IPC_LOCK'])
       expect(unit.get('CapabilityBoundingSet')).toContain(capability);
     expect(unit.get('DeviceAllow')).toBe('/dev/net/tun rw');
     expect(unit.get('RestrictNamespaces')?.split(' ')).toContain('net');
