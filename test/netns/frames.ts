@@ -32,6 +32,6 @@ export function tagText(tag: Tag): string {
 /** `payload` is text behind the marker; the frame is filled up to `size` bytes without tags. */
 export function frame(destination: string, source: string, tags: readonly Tag[], payload = '', size = 64): string {
   const body = MARKER + Buffer.from(payload).toString('hex');
-  const head = destination + source + tags.map(tagText).join('') + '88b6';
+  const head = `${destination + source + tags.map(tagText).join('')}88b6`;
   return head + body.padEnd((size - 14) * 2, '0');
 }
