@@ -4,6 +4,7 @@
  */
 import { count, drop } from './counters.ts';
 import { Drop } from './drop.ts';
+import type { Injector } from './inject.ts';
 import { LIST_COUNT_MAX } from './limits.ts';
 import type { Lane } from './memory/lane.ts';
 import { Batch, Block, BlockCell, ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, PortCell, Queue } from './memory/layout.ts';
@@ -27,16 +28,18 @@ export interface Tap {
 export class Turn {
   readonly lane: Lane;
   readonly #edge: Edge;
+  readonly #injector: Injector | null;
   readonly #scripts: ScriptPort[] = [];
   readonly #taps: Tap[] = [];
   #sweepAt = 0;
   #sweptMs = 0;
-  #lastNs = 0;
   #moved = 0;
 
-  constructor(lane: Lane, edge: Edge) {
+  /** Without an injector the control plane sends nothing: benches and simulations. */
+  constructor(lane: Lane, edge: Edge, injector: Injector | null = null) {
     this.lane = lane;
     this.#edge = edge;
+    this.#injector = injector;
   }
 
   addScript(port: ScriptPort): void {
@@ -70,13 +73,13 @@ export class Turn {
   /** Whether a script port has frames waiting, so that the worker must not sleep. */
   hasWork(): boolean {
     for (let k = 0; k < this.#scripts.length; k++) if (this.#scripts[k]!.hasWork()) return true;
-    return false;
+    return this.#injector?.hasWork() ?? false;
   }
 
   /** One turn. Answers how many frames it received, or −errno when the native half is broken. */
   turn(): number {
     const { lane } = this;
-    const { i32, f64, blockAt, blockCellsAt } = lane;
+    const { i32, blockAt } = lane;
     const generation = Atomics.load(i32, lane.generationAt);
     const sendAgain = this.#taps.length > 0 && lane.dirtyCount > 0;
     if (sendAgain) this.#tapSending();
@@ -86,8 +89,7 @@ export class Turn {
     if (received < 0) return received;
     settle(lane);
     lane.replicasUsed = 0;
-    this.#account(f64[blockCellsAt + BlockCell.SENT_NS]!);
-    this.#lastNs = f64[blockCellsAt + BlockCell.NOW_NS]!;
+    this.#account();
     if (lane.nowS !== i32[blockAt + Block.NOW_S]!) {
       lane.nowS = i32[blockAt + Block.NOW_S]!;
       publishFlows(lane);
@@ -96,6 +98,7 @@ export class Turn {
     i32[blockAt + Block.SEEN_GENERATION] = generation;
     i32[blockAt + Block.TURN] = (i32[blockAt + Block.TURN]! + 1) | 0;
     for (let k = 0; k < this.#scripts.length; k++) this.#scripts[k]!.receive(lane);
+    this.#injector?.receive(lane);
     const total = this.#forwardAll();
     this.#moved = total;
     if (lane.index === 0) this.#age(i32[blockAt + Block.NOW_MS]!);
@@ -122,16 +125,20 @@ export class Turn {
   }
 
   /** Busy time and residence: what the last turn received was sent by now. */
-  #account(sentNs: number): void {
+  #account(): void {
     const { f64, blockCellsAt } = this.lane;
     const cells = blockCellsAt;
     f64[cells + BlockCell.TURNS] = f64[cells + BlockCell.TURNS]! + 1;
-    if (this.#moved === 0) return;
-    const ns = sentNs - this.#lastNs;
-    f64[cells + BlockCell.BUSY_NS] = f64[cells + BlockCell.BUSY_NS]! + ns;
-    f64[cells + BlockCell.FRAMES] = f64[cells + BlockCell.FRAMES]! + this.#moved;
-    settleResidence(this.lane, ns);
-    this.#moved = 0;
+    if (this.#moved !== 0) {
+      const ns = f64[cells + BlockCell.SENT_NS]! - f64[cells + BlockCell.LAST_NS]!;
+      // By way of a cell: a float64 handed from function to function is 16 bytes of heap a turn wherever the engine doesn't inline.
+      f64[cells + BlockCell.HELD_NS] = ns;
+      f64[cells + BlockCell.BUSY_NS] = f64[cells + BlockCell.BUSY_NS]! + ns;
+      f64[cells + BlockCell.FRAMES] = f64[cells + BlockCell.FRAMES]! + this.#moved;
+      settleResidence(this.lane);
+      this.#moved = 0;
+    }
+    f64[cells + BlockCell.LAST_NS] = f64[cells + BlockCell.NOW_NS]!;
   }
 
   /** A stretch of the FDB per millisecond, so that the whole is walked about once a second. */

@@ -5,6 +5,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type Addon, addon } from '../native/binding.ts';
 import { waitFor } from './idle.ts';
+import { Injector, injectRing } from './inject.ts';
 import { PORTS_MAX } from './limits.ts';
 import { Lane } from './memory/lane.ts';
 import { Block, BlockCell, Queue, WorkerState } from './memory/layout.ts';
@@ -61,7 +62,7 @@ function run(native: Addon, view: View, orders: MessagePort, assignment: Assignm
   const io = openEngine(native, assignment);
   const lane = new Lane(view, assignment.index);
   clearLists(lane);
-  const turn = new Turn(lane, native);
+  const turn = new Turn(lane, native, new Injector(injectRing(view, assignment.index)));
   const orderly = new Orderly(native, view, turn, (answer) => post(orders, answer));
   const failed = orderly.begin(assignment);
   const { i32, blockAt } = lane;

@@ -18,6 +18,7 @@ import { formatKeys } from './fdb-reader.ts';
 import { Foundation } from './foundation.ts';
 import { IDLES } from './idles.ts';
 import { KernelLosses } from './kernel-losses.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { Metrics } from './metrics-source.ts';
 import { PortBook } from './port-book.ts';
 import { RunningSwitch } from './running-switch.ts';
@@ -56,7 +57,8 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const captures = new Captures(view, () => base.pool);
   base.idle = IDLES[model.workers.idle];
   base.pool = openPool(base, model, captures);
-  await base.pool.start();
+  // Threads load while the machine is searched for what an earlier run left.
+  await Promise.all([base.pool.start(), removeLeftovers(model, options.log)]);
   const running = new RunningSwitch(base, captures, document, {
     file: options.file,
     keepDevices: options.keepDevices ?? false,

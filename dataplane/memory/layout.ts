@@ -103,6 +103,9 @@ export const BlockCell = {
   MOVES: 6,
   TORN: 7,
   SENT_NS: 8,
+  /** The reading before NOW_NS, and how long the frames of that turn stayed. */
+  LAST_NS: 9,
+  HELD_NS: 10,
 } as const;
 export const BLOCK_BYTES = 512;
 
@@ -186,6 +189,8 @@ export const PortCell = {
   MOVED: 9,
   LEARN_LIMITED: 10,
   MERGED: 11,
+  /** Frames that control sent out of this port. */
+  INJECTED: 12,
 } as const;
 export const PORT_CELLS_COUNT = 16;
 /** Residence histogram: bucket k counts frames that stayed less than 2^k µs, the last one all longer; then their sum in ns. */
