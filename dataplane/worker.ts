@@ -12,6 +12,7 @@ import { Block, BlockCell, Queue, WorkerState } from './memory/layout.ts';
 import { View } from './memory/view.ts';
 import { Orderly } from './orderly.ts';
 import type { Answer, Assignment } from './orders.ts';
+import { breakLocks, recount } from './tables/fdb-recover.ts';
 import { Turn } from './turn.ts';
 
 /** How often a moved address is told at the most. */
@@ -46,8 +47,9 @@ function openEngine(native: Addon, assignment: Assignment): number {
   }
 }
 
-/** A dead predecessor's half-filled lists would be sent by us: they start empty. */
-function clearLists(lane: Lane): void {
+/** What a dead predecessor left: its half-filled lists would be sent by us, its locks would hold everybody up. */
+function cleanUp(lane: Lane): void {
+  if (breakLocks(lane, lane.index) > 0) recount(lane);
   for (let port = 0; port < PORTS_MAX; port++) lane.i32[lane.queuesAt + port * Queue.WORDS + Queue.COUNT] = 0;
   lane.i32[lane.blockAt + Block.DIRTY_COUNT] = 0;
 }
@@ -61,7 +63,7 @@ function run(native: Addon, view: View, orders: MessagePort, assignment: Assignm
   }
   const io = openEngine(native, assignment);
   const lane = new Lane(view, assignment.index);
-  clearLists(lane);
+  cleanUp(lane);
   const turn = new Turn(lane, native, new Injector(injectRing(view, assignment.index)));
   const orderly = new Orderly(native, view, turn, (answer) => post(orders, answer));
   const failed = orderly.begin(assignment);
