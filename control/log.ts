@@ -3,7 +3,7 @@
  * down as the `Log` interface. A message that repeats too often is held back and its number told later, so that a flapping port
  * can't fill a disk.
  */
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 
 type Fields = Readonly<Record<string, unknown>>;
 type Write = (fields: Fields, message: string) => void;
@@ -47,24 +47,23 @@ export class RateLimit {
   }
 }
 
-const COLOURS: Readonly<Record<number, string>> = { 20: '2', 30: '36', 40: '33', 50: '31' };
-const NAMES: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' };
+const COLOURS: Readonly<Record<string, string>> = { debug: '2', info: '36', warn: '33', error: '31' };
 
 /** A pino line as a person reads it: `12:34:56 warn  port br0/web is down  reason=…`. */
 export function prettyLine(json: string, colour: boolean): string {
   const { level, time, msg, err, ...fields } = JSON.parse(json) as Record<string, unknown> & {
-    level: number;
-    time: number;
+    level: string;
+    time: string;
   };
   const rest = Object.entries(fields).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   const failure = err as { message?: string; stack?: string } | undefined;
   if (failure !== undefined)
-    rest.push(level >= 50 ? `\n${failure.stack ?? failure.message}` : `error=${failure.message}`);
-  const name = (NAMES[level] ?? String(level)).padEnd(5);
+    rest.push(level === 'error' ? `\n${failure.stack ?? failure.message}` : `error=${failure.message}`);
+  const name = level.padEnd(5);
   const painted = colour ? `\u001b[${COLOURS[level] ?? '0'}m${name}\u001b[0m` : name;
-  return `${new Date(time).toISOString().slice(11, 19)} ${painted} ${String(msg)}${rest.length === 0 ? '' : `  ${rest.join(' ')}`}\n`;
+  return `${time.slice(11, 19)} ${painted} ${String(msg)}${rest.length === 0 ? '' : `  ${rest.join(' ')}`}\n`;
 }
 
 function prettyStream(stream: NodeJS.WriteStream, colour: boolean): DestinationStream {
@@ -82,7 +81,10 @@ export function makeLog(options: LogOptions): Log {
   const destination = stream.isTTY
     ? prettyStream(stream, colour)
     : { write: (json: string) => void stream.write(json) };
-  const logger: Logger = pino({ level, base: null }, destination);
+  const logger: Logger = pino(
+    { level, base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    destination,
+  );
   const limit = new RateLimit(Date.now, (message, suppressed) => logger.warn({ suppressed }, `held back: ${message}`));
   const at =
     (name: 'debug' | 'info' | 'warn' | 'error'): Write =>

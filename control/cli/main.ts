@@ -7,7 +7,14 @@ import { processIo } from './io.ts';
 
 if (process.argv[2] === 'run') {
   // All at once and not waited for here: `run` imports the same modules and finds them loaded.
-  void Promise.allSettled([import('../config/load.ts'), import('../log.ts'), import('../running/open.ts')]);
+  void Promise.allSettled([
+    import('../running/open.ts'),
+    import('../config/load.ts'),
+    import('../log.ts'),
+    import('../daemon.ts'),
+    import('../api/server.ts'),
+    import('../metrics/server.ts'),
+  ]);
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

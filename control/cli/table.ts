@@ -71,7 +71,8 @@ export function tableLines<Row>(
         const painted = tint === null ? text : paint(io, tint, text);
         return k.column.right === true ? space + painted : painted + (last ? '' : space);
       })
-      .join(GAP);
+      .join(GAP)
+      .trimEnd();
   const head = line(
     (k) => k.column.title,
     () => 'bold',

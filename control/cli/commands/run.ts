@@ -4,8 +4,9 @@
  */
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Daemon } from '../../daemon.ts';
+import type { DemoOptions } from '../../demo/demo.ts';
 import type { Log, LogLevel } from '../../log.ts';
 import { version } from '../../version.ts';
 import { type Context, examples } from '../context.ts';
@@ -92,6 +93,12 @@ async function run(io: Io, options: RunOptions): Promise<number> {
   return 0;
 }
 
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value >= 1 && value <= 3600)) throw new InvalidArgumentError('allowed are 1 to 3600.');
+  return Math.floor(value);
+}
+
 export function addRunCommands(program: Command, context: Context): void {
   const running = program
     .command('run')
@@ -118,8 +125,10 @@ export function addRunCommands(program: Command, context: Context): void {
     .description('two tenants on real devices: who reaches whom, how fast, and what was lost')
     .option('--keep', 'leave everything up to look around')
     .option('--memory', 'over memory ports, which needs no root')
+    .option('--seconds <n>', 'how long the stream runs', seconds)
     .option('--json', 'the result as JSON')
-    .action(async (options: { keep?: boolean; memory?: boolean; json?: boolean }) => {
+    .option('--clean', 'remove what kept or killed demos left, and nothing else')
+    .action(async (options: DemoOptions) => {
       const { runDemo } = await import('../../demo/demo.ts');
       context.exitCode = await runDemo(context.io, options);
     });

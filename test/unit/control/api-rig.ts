@@ -36,6 +36,7 @@ export function apiRig(): ApiRig {
     rig.api = await startApi(rig.path, { version: '0.1.0', log });
     rig.api.attach(rig.sw);
     rig.client = makeClient(rig.path);
+    await rig.api.warm();
   });
   afterEach(async () => {
     await rig.api.close();

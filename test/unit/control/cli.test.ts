@@ -1,0 +1,266 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { PORT_KIND_NAMES, VLAN_MODE_NAMES } from '../../../control/cli/names.ts';
+import { buildProgram } from '../../../control/cli/program.ts';
+import { PORT_KINDS, VLAN_MODES } from '../../../control/config/document.ts';
+import { apiRig } from './api-rig.ts';
+import { startWeft, weft } from './cli-rig.ts';
+
+const MAC = '02:00:00:00:00:01';
+const rig = apiRig();
+
+function file(text: string): string {
+  const path = join(rig.folder, 'weft.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+describe('weft show', () => {
+  it('ports: a line each, with units, and why one is down', async () => {
+    const { code, out, err } = await weft(rig, 'show ports');
+    const [head, web, db] = out.split('\n');
+    expect([code, err]).toEqual([0, '']);
+    expect(head).toMatch(/^PORT +STATE +KIND +VLAN +DEVICE .* RX FRAMES .* MISSED +DROPPED +ADDRESSES +WHY DOWN *$/);
+    expect(web).toMatch(
+      /^br0\/web +up +tap +access 10 +tap-web in web +1500 .* 1\.23 M +1\.50 GB +10 +640 B +3 +7 +1 *$/,
+    );
+    expect(db).toMatch(/^br0\/db +down .*the namespace is gone$/);
+  });
+
+  it.each(['bridges', 'ports', 'vlans', 'workers', 'drops'] as const)('%s --json is the API’s answer', async (what) => {
+    const { out } = await weft(rig, `show ${what} --json`);
+    expect(JSON.parse(out)).toEqual(rig.sw[what]());
+  });
+
+  it('fdb filters by bridge, port, VLAN and address', async () => {
+    const row = { bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned' as const, age: 65 };
+    rig.sw.fdbRows = [row, { ...row, vlan: 20, port: 'db' }, { ...row, bridge: 'br1', port: 'up' }];
+    expect((await weft(rig, 'show fdb')).out.split('\n')).toHaveLength(5);
+    expect((await weft(rig, 'show fdb --port br0/web')).out).toMatch(
+      /\nbr0 +10 +02:00:00:00:00:01 +web +learned +65 s ago\n$/,
+    );
+    expect((await weft(rig, 'show fdb --vlan 30')).out).toBe('no addresses\n');
+    expect(JSON.parse((await weft(rig, `show fdb --bridge br1 --mac ${MAC} --json`)).out)).toEqual([rig.sw.fdbRows[2]]);
+  });
+
+  it('config is YAML that check accepts, or the document as JSON', async () => {
+    const { out } = await weft(rig, 'show config');
+    expect((await weft(rig, `check ${file(out)}`)).code).toBe(0);
+    expect(JSON.parse((await weft(rig, 'show config --json')).out)).toEqual(rig.sw.document);
+  });
+
+  it('bonds and tunnels say that there are none', async () => {
+    expect((await weft(rig, 'show bonds')).out).toMatch(/^no bonds/);
+    expect((await weft(rig, 'show tunnels --json')).out).toBe('[]\n');
+  });
+
+  it('without a word is an overview', async () => {
+    const { out } = await weft(rig, 'show');
+    for (const title of ['BRIDGE', 'PORT', 'WORKER', 'REASON']) expect(out).toContain(title);
+    expect(Object.keys(JSON.parse((await weft(rig, 'show --json')).out))).toEqual([
+      'bridges',
+      'ports',
+      'workers',
+      'drops',
+    ]);
+  });
+
+  it('fits a terminal of 80 columns and keeps what matters', async () => {
+    for (const width of [40, 60, 80, 120]) {
+      const { out } = await weft(rig, 'show ports', { width });
+      for (const line of out.split('\n')) expect([...line].length).toBeLessThanOrEqual(width);
+      expect(out).toMatch(/^PORT +STATE +VLAN +RX FRAMES|^PORT +STATE +/);
+    }
+  });
+
+  it('is coloured only where the terminal is', async () => {
+    expect((await weft(rig, 'show ports', { width: 80, colour: true })).out).toContain('\u001b[31mdown');
+    expect((await weft(rig, 'show ports', { width: 80 })).out).not.toContain('\u001b');
+  });
+});
+
+describe('weft port, fdb, save, worker', () => {
+  it('port add makes the port of a document from options', async () => {
+    const args =
+      'port add br0/vm --netns vm --address 10.0.0.2/24 --address fd00::2/64 --gateway 10.0.0.1 --mode native-untagged --tag 10 --trunks 10,20-29 --mtu 9000 --speed 10G --protected --no-flood --fdb-limit 100 --save';
+    const { code, out, err } = await weft(rig, args);
+    expect([code, out, err]).toEqual([0, '+ br0/vm  tap\n', 'saved to /etc/weft/weft.yaml\n']);
+    expect(rig.sw.document.bridges[0]?.ports?.at(-1)).toEqual({
+      name: 'vm',
+      kind: 'tap',
+      netns: 'vm',
+      addresses: ['10.0.0.2/24', 'fd00::2/64'],
+      gateway: ['10.0.0.1'],
+      mtu: 9000,
+      speed: '10G',
+      vlan: { mode: 'native-untagged', tag: 10, trunks: [10, '20-29'] },
+      protected: true,
+      flood: false,
+      'fdb-limit': 100,
+    });
+  });
+
+  it('port add of what can’t be names the places; nothing is changed', async () => {
+    const { code, err } = await weft(rig, 'port add br0/vm --tag 4095 --address 10.0.0.2');
+    expect(code).toBe(2);
+    expect(err).toMatch(/^weft: addresses\[0\]: .*no prefix/m);
+    expect(err).toMatch(/^weft: vlan\.tag: 4095 is not a VLAN/m);
+    expect(rig.sw.ports()).toHaveLength(3);
+    expect((await weft(rig, 'port add vm')).err).toMatch(/names no bridge\n.*weft port add br0\/vm/);
+  });
+
+  it('port del finds the bridge of a name that only one has', async () => {
+    expect((await weft(rig, 'port del up')).out).toBe('- br1/up  tap\n');
+    expect(await weft(rig, 'port del up')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('there is no port "up"'),
+    });
+    expect(JSON.parse((await weft(rig, 'port del br0/db --json')).out)).toMatchObject({ applied: true });
+  });
+
+  it('fdb add, del and flush', async () => {
+    expect((await weft(rig, `fdb add web ${MAC} --vlan 10 --sticky`)).code).toBe(0);
+    expect(rig.sw.fdbRows).toEqual([{ bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'sticky', age: null }]);
+    expect((await weft(rig, `fdb del br0 ${MAC} --vlan 10`)).code).toBe(0);
+    expect(rig.sw.fdbRows).toEqual([]);
+    rig.sw.fdbRows = [{ bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned', age: 1 }];
+    expect((await weft(rig, 'fdb flush --port br1/web')).out).toBe('0 addresses forgotten\n');
+    expect((await weft(rig, 'fdb flush --vlan 10')).out).toBe('1 address forgotten\n');
+    expect((await weft(rig, 'fdb flush --vlan 4095')).code).toBe(2);
+  });
+
+  it('save and worker restart', async () => {
+    expect((await weft(rig, 'save')).out).toBe('saved to /etc/weft/weft.yaml\n');
+    expect((await weft(rig, 'worker restart 0')).code).toBe(0);
+    expect(rig.sw.restarted).toEqual([0]);
+    expect(await weft(rig, 'worker restart 9')).toMatchObject({ code: 2, err: 'weft: there is no worker 9\n' });
+  });
+});
+
+describe('weft check and apply', () => {
+  const GOOD = 'bridges: [{ name: br0, ports: [{ name: new, kind: "null" }] }]\n';
+  const BAD =
+    'bridges:\n  - name: br0\n    ports:\n      - { name: a, kind: tap, vlan: { tag: 0 } }\n      - { name: a, kind: tap }\nx: 1\n';
+
+  it('check says fine, or every problem with file and line', async () => {
+    const good = file(GOOD);
+    expect(await weft(rig, `check ${good}`)).toEqual({
+      code: 0,
+      out: `${good}: fine (bridges: 1, ports: 1)\n`,
+      err: '',
+    });
+    const bad = await weft(rig, `check ${file(BAD)}`);
+    expect([bad.code, bad.out]).toEqual([2, '']);
+    expect(bad.err).toMatch(/weft\.yaml:4: bridges\[0\]\.ports\[0\]\.vlan\.tag: 0 is not a VLAN/);
+    expect(bad.err).toMatch(/weft\.yaml:5: bridges\[0\]\.ports\[1\]\.name: /);
+    expect(bad.err).toMatch(/weft\.yaml:6: x: unknown key/);
+    const json = await weft(rig, `check ${file(BAD)} --json`);
+    expect([json.code, JSON.parse(json.out).ok, JSON.parse(json.out).problems.length > 2]).toEqual([2, false, true]);
+    expect(await weft(rig, 'check /nonexistent/weft.yaml')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('no such file'),
+    });
+  });
+
+  it('apply prints the plan; a dry run changes nothing; a bad file is refused with its lines', async () => {
+    const dry = await weft(rig, `apply ${file(GOOD)} --dry-run`);
+    expect(dry).toEqual({
+      code: 0,
+      out: '- br0/web  tap\n- br0/db  tap\n- br1/up  tap\n+ br0/new  tap\ndry run: nothing was changed\n',
+      err: '',
+    });
+    expect(rig.sw.ports()).toHaveLength(3);
+    expect((await weft(rig, `apply ${file(GOOD)}`)).out).toMatch(/\+ br0\/new {2}tap\n$/);
+    expect((await weft(rig, `apply ${file(GOOD)}`)).out).toBe('nothing to change\n');
+    const bad = await weft(rig, `apply ${file(BAD)}`);
+    expect([bad.code, rig.sw.ports().map((port) => port.name)]).toEqual([2, ['new']]);
+    expect(bad.err).toMatch(/weft\.yaml:4: bridges\[0\]\.ports\[0\]\.vlan\.tag/);
+  });
+
+  it('apply tells warnings and unsaved changes that it undoes', async () => {
+    rig.sw.apply = async () => ({
+      applied: true,
+      steps: [],
+      undoes: ['br0/vm: added'],
+      warnings: ['br0/web has no VLAN'],
+    });
+    const { err } = await weft(rig, `apply ${file(GOOD)}`);
+    expect(err).toBe('warning: br0/web has no VLAN\nunsaved: br0/vm: added was undone\n');
+  });
+});
+
+describe('usage', () => {
+  it('wrong words are exit code 2, help and version 0', async () => {
+    for (const args of [
+      '',
+      'shwo',
+      'show prots',
+      'show --jsno',
+      'run',
+      'capture',
+      'fdb add',
+      'worker restart x',
+      'port add br0/a --kind bond',
+    ]) {
+      const { code, out, err } = await weft(rig, args);
+      expect([args, code, out, err.length > 0]).toEqual([args, 2, '', true]);
+    }
+    expect((await weft(rig, 'shwo')).err).toMatch(/unknown command 'shwo'[\s\S]*Did you mean show\?/);
+    expect(await weft(rig, '--version')).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+    expect(await weft(rig, '--help')).toMatchObject({ code: 0, out: expect.stringContaining('Usage: weft') });
+  });
+
+  it('every command has a description and examples in its help', async () => {
+    const io = {
+      out: process.stdout,
+      err: process.stderr,
+      environment: {},
+      terminal: false,
+      colour: false,
+      width: () => 80,
+    };
+    const commands: string[] = [];
+    const walk = (command: Command, path: string) => {
+      for (const child of command.commands.filter((c) => !c.name().startsWith('__') && c.name() !== 'help')) {
+        commands.push(`${path}${child.name()}`);
+        walk(child, `${path}${child.name()} `);
+      }
+    };
+    walk(buildProgram({ io, exitCode: 0 }), '');
+    expect(commands).toHaveLength(19);
+    for (const command of commands) {
+      const { code, out } = await weft(rig, `${command} --help`);
+      expect([command, code]).toEqual([command, 0]);
+      expect(out).toMatch(/Examples:\n {2}\$ weft /);
+      expect(out.split('\n')[2]).toMatch(/^[a-z]\w* .{4}/);
+    }
+  });
+
+  it('no daemon, no permission and no place say what to do', async () => {
+    const environment = { WEFT_SOCKET: join(rig.folder, 'nobody.sock') };
+    const gone = await weft(rig, 'show ports', { environment });
+    expect(gone.code).toBe(1);
+    expect(gone.err).toMatch(
+      /^weft: the weft daemon isn’t running: nobody answers at .*nobody\.sock\n {6}start it with `weft run -c FILE`/,
+    );
+    expect((await startWeft({}, ['--socket', rig.path, 'show', 'bridges']).done).code).toBe(0);
+    expect((await startWeft({}, ['show', 'bridges', '--socket', rig.path]).done).code).toBe(0);
+  });
+
+  it('a failure inside the daemon is exit code 1', async () => {
+    rig.sw.bridges = () => {
+      throw new Error('arena gone');
+    };
+    expect(await weft(rig, 'show bridges')).toMatchObject({
+      code: 1,
+      err: 'weft: weft failed: arena gone\n      the daemon’s log says more\n',
+    });
+  });
+
+  it('the names that options offer are the document’s', () => {
+    expect(PORT_KIND_NAMES).toEqual(PORT_KINDS);
+    expect(VLAN_MODE_NAMES).toEqual(VLAN_MODES);
+  });
+});
