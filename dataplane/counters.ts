@@ -2,6 +2,7 @@
 import { REASONS_COUNT } from './drop.ts';
 import type { Lane } from './memory/lane.ts';
 import {
+  BlockCell,
   PORT_CELLS_COUNT,
   RESIDENCE_BUCKETS_COUNT,
   RESIDENCE_CELLS_COUNT,
@@ -20,8 +21,9 @@ export function count(lane: Lane, port: number, cell: number, amount: number): v
   lane.f64[at] = lane.f64[at]! + amount;
 }
 
-/** Records that `frames` frames of `port` stayed `ns` between receive and transmit. */
-export function countResidence(lane: Lane, port: number, frames: number, ns: number): void {
+/** Records that `frames` frames of `port` stayed HELD_NS between receive and transmit. */
+export function countResidence(lane: Lane, port: number, frames: number): void {
+  const ns = lane.f64[lane.blockCellsAt + BlockCell.HELD_NS]!;
   const at = lane.residenceAt + port * RESIDENCE_CELLS_COUNT;
   const us = (ns / 1000) | 0;
   let bucket = 32 - Math.clz32(us);

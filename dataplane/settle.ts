@@ -23,10 +23,10 @@ export function settle(lane: Lane): void {
   }
 }
 
-/** Residence of the frames that the last turn received: from that turn's clock reading until they were transmitted. */
-export function settleResidence(lane: Lane, ns: number): void {
+/** Residence of the frames that the last turn received, from that turn's clock reading until they were transmitted: HELD_NS. */
+export function settleResidence(lane: Lane): void {
   for (let k = 0; k < lane.pastCount; k++) {
-    countResidence(lane, lane.past[2 * k]!, lane.past[2 * k + 1]!, ns);
+    countResidence(lane, lane.past[2 * k]!, lane.past[2 * k + 1]!);
   }
   lane.pastCount = 0;
 }

@@ -1,0 +1,102 @@
+/**
+ * The child process of heap.test.ts, run with --expose-gc: turns with traffic, and what they left on the heap. Prints one line of JSON.
+ */
+import type { TablePort } from '../../control/compile/table-port.ts';
+import { compileTables } from '../../control/compile/tables.ts';
+import { Lane } from '../../dataplane/memory/lane.ts';
+import { Header, plainArena } from '../../dataplane/memory/layout.ts';
+import { View } from '../../dataplane/memory/view.ts';
+import { Turn } from '../../dataplane/turn.ts';
+import { tablePort } from '../rig.ts';
+import { HotEdge, HotPort, type Traffic } from './hot-port.ts';
+
+const BATCH = 64;
+const ROUNDS = 5;
+const QUIET: Traffic = { batch: 0, source: 0, sources: 1, destination: 0, destinations: 1, tag: 0, bytes: 60 };
+/** Both ends send to each other's addresses. */
+const NEAR: Traffic = { ...QUIET, batch: BATCH, sources: 1024, destination: 1 << 20, destinations: 1024 };
+const FAR: Traffic = { ...NEAR, source: 1 << 20, destination: 0 };
+const TAG_10 = 0x0a00_0081;
+
+interface Scene {
+  readonly ports: readonly TablePort[];
+  readonly traffic: readonly Traffic[];
+  readonly fdbLimit?: number;
+}
+
+const SCENES: Readonly<Record<string, Scene>> = {
+  unicast: { ports: [tablePort(1), tablePort(2)], traffic: [NEAR, FAR] },
+  'push and pop': {
+    ports: [tablePort(1, { vlan: { tag: 10 } }), tablePort(2)],
+    traffic: [NEAR, { ...FAR, tag: TAG_10, bytes: 64 }],
+  },
+  'flood to 8': {
+    ports: Array.from({ length: 9 }, (_, k) => tablePort(k + 1, k % 2 === 0 ? { vlan: { tag: 10 } } : {})),
+    traffic: [{ ...NEAR, destinations: 0 }, ...Array.from({ length: 8 }, () => QUIET)],
+  },
+  'new addresses that evict': {
+    ports: [tablePort(1), tablePort(2)],
+    traffic: [{ ...NEAR, sources: 1 << 20 }, QUIET],
+    fdbLimit: 1000,
+  },
+  'addresses that move': { ports: [tablePort(1), tablePort(2)], traffic: [NEAR, { ...NEAR, batch: BATCH }] },
+  drops: {
+    ports: [tablePort(1, { vlan: { tag: 10 } }), tablePort(2)],
+    traffic: [{ ...NEAR, tag: TAG_10, bytes: 64 }, QUIET],
+  },
+  patch: {
+    ports: [tablePort(1), tablePort(2, { bridge: 2 }), tablePort(3, { peer: 4 }), tablePort(4, { bridge: 2, peer: 3 })],
+    traffic: [NEAR, FAR],
+  },
+};
+
+function turnsOf(scene: Scene): Turn {
+  const view = new View(plainArena({ workers: 1, fdbEntries: 65_536 }));
+  const lane = new Lane(view, 0);
+  const turn = new Turn(lane, new HotEdge(lane));
+  compileTables(
+    view,
+    1,
+    [1, 2].map((number) => ({ number, fdbLimit: scene.fdbLimit ?? 65_536, ageing: 300 })),
+    scene.ports,
+  );
+  view.i32[Header.TABLES_GENERATION] = 1;
+  scene.traffic.forEach((traffic, k) => {
+    turn.addScript(new HotPort(scene.ports[k]!.number, traffic));
+  });
+  return turn;
+}
+
+/** Heap bytes that `turns` turns leave behind, and how many frames they carried. */
+function measure(turn: Turn, turns: number): { bytes: number; frames: number } {
+  let frames = 0;
+  const before = process.memoryUsage().heapUsed;
+  for (let k = 0; k < turns; k++) frames += turn.turn();
+  return { bytes: process.memoryUsage().heapUsed - before, frames };
+}
+
+const [name, framesWanted, keep] = [process.argv[2]!, Number(process.argv[3]), process.argv[4] === 'keep'];
+const turn = turnsOf(SCENES[name]!);
+const perTurn = SCENES[name]!.traffic.reduce((sum, traffic) => sum + traffic.batch, 0);
+const turns = Math.ceil(framesWanted / perTurn);
+const kept: object[] = [];
+if (keep) {
+  // How the test knows that it would notice: one small object a turn.
+  const plain = turn.turn.bind(turn);
+  turn.turn = () => {
+    kept.push({ turn: kept.length });
+    return plain();
+  };
+}
+measure(turn, turns);
+const rounds: { bytes: number; frames: number; noise: number; ns: number }[] = [];
+for (let k = 0; k < ROUNDS; k++) {
+  global.gc!();
+  global.gc!();
+  measure(turn, 0);
+  const noise = measure(turn, 0).bytes;
+  const from = process.hrtime.bigint();
+  const { bytes, frames } = measure(turn, turns);
+  rounds.push({ bytes, frames, noise, ns: Number(process.hrtime.bigint() - from) });
+}
+process.stdout.write(`${JSON.stringify({ rounds, kept: kept.length })}\n`);

@@ -1,0 +1,43 @@
+/** The hot path allocates nothing: turns of more than a million frames leave the JavaScript heap as it was, whatever the frames do. */
+import { spawnSync } from 'node:child_process';
+import { expect, it } from 'vitest';
+import { isLong } from '../needs.ts';
+import { compiled } from './compiled.ts';
+
+const script = compiled('test/threads/heap-child.ts');
+const FRAMES = isLong() ? 10_000_000 : 1_000_000;
+/** No scavenge during a round: what was allocated would be gone before it is counted. */
+const FLAGS = ['--expose-gc', '--min-semi-space-size=64', '--max-semi-space-size=64'];
+/** A page of slack for what the engine itself keeps when it compiles or samples; an allocation per frame would be 16 MB. */
+const ENGINE_BYTES = 4096;
+
+interface Round {
+  readonly bytes: number;
+  readonly frames: number;
+  readonly noise: number;
+  readonly ns: number;
+}
+
+function run(...given: string[]): readonly Round[] {
+  const done = spawnSync(process.execPath, [...FLAGS, script, ...given], { encoding: 'utf8' });
+  expect(done.stderr).toBe('');
+  return (JSON.parse(done.stdout) as { rounds: readonly Round[] }).rounds;
+}
+
+/** The best round: whatever else the process did is noise, what a turn allocates is in every one. */
+function bytesPerMillion(rounds: readonly Round[]): number {
+  return Math.min(...rounds.map(({ bytes, noise, frames }) => ((bytes - noise) / frames) * 1e6));
+}
+
+it.each(['unicast', 'push and pop', 'flood to 8', 'new addresses that evict', 'addresses that move', 'drops', 'patch'])(
+  'a million frames leave nothing on the heap: %s',
+  (scene) => {
+    const rounds = run(scene, String(FRAMES));
+    for (const { frames } of rounds) expect(frames).toBeGreaterThanOrEqual(FRAMES);
+    expect(bytesPerMillion(rounds)).toBeLessThanOrEqual(ENGINE_BYTES);
+  },
+);
+
+it('one object a turn would be noticed', () => {
+  expect(bytesPerMillion(run('unicast', String(FRAMES), 'keep'))).toBeGreaterThan(10 * ENGINE_BYTES);
+});
