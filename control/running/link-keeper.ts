@@ -42,7 +42,7 @@ export class LinkKeeper {
         for (const state of this.#in(event.netns)) if (state.device === null) await this.#regain(state, RETRY_MS);
         return;
       case 'device-renamed': {
-        const state = this.#base.book.byDevice(event.netns, event.device);
+        const state = this.#base.book.ports().find((port) => isDeviceOf(port, event.netns, event.device));
         if (state === undefined) return;
         this.#base.log.warn(
           { port: `${state.bridge}/${state.model.name}`, from: event.device, to: event.to },

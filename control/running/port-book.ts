@@ -153,10 +153,6 @@ export class PortBook {
     return this.#byNumber.get(number);
   }
 
-  byDevice(netns: string | null, device: string): PortState | undefined {
-    return this.ports().find(({ model }) => model.kind === 'tap' && model.device === device && model.netns === netns);
-  }
-
   ports(): PortState[] {
     return [...this.#ports.values()];
   }
