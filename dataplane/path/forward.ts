@@ -11,6 +11,7 @@ import { learn, touch } from './3-learn.ts';
 import { decide, FLOOD } from './4-decide.ts';
 import { flood } from './5-replicate.ts';
 import { resolve } from './6-resolve.ts';
+import { express } from './express.ts';
 import { sampleFlow } from './flows.ts';
 import { formFor, shape, shapeOf } from './shape.ts';
 
@@ -22,6 +23,11 @@ const TAGGED_BYTES = 18;
 
 /** Forwards `n` slots listed at word `list`, just received on `port`. Patches wait in the lane until `forwardPatches`. */
 export function forward(lane: Lane, list: number, n: number, port: number): void {
+  if (!express(lane, list, n, port)) forwardByStages(lane, list, n, port);
+}
+
+/** The same for a batch of any kind: what `express` leaves, and the truth that it is tested against. */
+export function forwardByStages(lane: Lane, list: number, n: number, port: number): void {
   const hopless = lane.i32;
   for (let k = 0; k < n; k++) hopless[lane.factsAt + (hopless[list + k]! << FACT_WORDS_SHIFT) + Fact.HOPS] = 0;
   const parsed = parse(lane, list, n, port);

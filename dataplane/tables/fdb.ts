@@ -15,10 +15,13 @@ import {
   PORT_GENERATIONS_AT,
 } from './fdb-layout.ts';
 
+/** Word offsets of an arena of 2 GiB: tells the engine that sums with a small constant can't overflow. */
+const AT_MASK = 0x1fffffff;
+
 /** The entry of this key in one bucket as a word offset, 0 when it isn't there. A torn entry is none. */
 export function findInBucket(lane: Lane, bucket: number, key0: number, key1: number, bits: number): number {
   const i32 = lane.i32;
-  const at = lane.fdbAt + bucket * FDB_BUCKET_WORDS;
+  const at = (lane.fdbAt + Math.imul(bucket, FDB_BUCKET_WORDS)) & AT_MASK;
   const end = at + FDB_BUCKET_WORDS;
   for (let e = at; e < end; e += 4) {
     if (i32[e] === key0 && i32[e + ENTRY_KEY1] === key1) {
@@ -53,14 +56,31 @@ export function isStale(lane: Lane, value: number): boolean {
   return ((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== generation;
 }
 
+/** The value of this key's entry, whatever its generation, as it was when its check fitted; 0 when there is none. */
+export function readValue(lane: Lane, bucket: number, key0: number, key1: number, bits: number): number {
+  const i32 = lane.i32;
+  let at = bucket;
+  for (let turn = 0; turn < 2; turn++) {
+    const first = (lane.fdbAt + Math.imul(at, FDB_BUCKET_WORDS)) & AT_MASK;
+    for (let e = first; e < first + FDB_BUCKET_WORDS; e += 4) {
+      if (i32[e] === key0 && i32[e + ENTRY_KEY1] === key1) {
+        // Read once: what is answered is what was checked.
+        const value = i32[e + ENTRY_VALUE]!;
+        if (value !== 0 && (value & BRIDGE_MASK) === bits) {
+          if (i32[e + ENTRY_CHECK] === checkOf(key0, key1, value)) return value;
+          lane.tornReads = (lane.tornReads + 1) | 0;
+        }
+      }
+    }
+    at = otherBucket(at, key0, key1, lane.fdbBucketMask);
+  }
+  return 0;
+}
+
 /** Where this address lives: its destination, or 0 when it is unknown. `bits` as bridgeBits gives them. */
 export function lookUp(lane: Lane, bucket: number, key0: number, key1: number, bits: number): number {
-  const entry = find(lane, bucket, key0, key1, bits);
-  if (entry === 0) return 0;
-  // Read again after the check: a destination from a value that changed meanwhile would be a wrong port, so it is checked once more.
-  const value = lane.i32[entry + ENTRY_VALUE]!;
-  if (lane.i32[entry + ENTRY_CHECK] !== checkOf(key0, key1, value) || isStale(lane, value)) return 0;
-  return value & DESTINATION_MASK;
+  const value = readValue(lane, bucket, key0, key1, bits);
+  return value === 0 || isStale(lane, value) ? 0 : value & DESTINATION_MASK;
 }
 
 /** Marks an entry as seen in this second; writes only when that is news. */
