@@ -15,10 +15,12 @@ export interface Outcome {
   /** One value per repetition. Frames are those received: a flood to eight is one. */
   readonly framesPerSecond: readonly number[];
   readonly bytesPerMillionFrames: readonly number[];
+  /** CPU time over wall time: below 1 somebody else had the core for a while, and the rate is that much too low. */
+  readonly cpuShares: readonly number[];
   /** The same turns with the path left out: what generator and sink cost, ns a frame. */
   readonly generatorNs: readonly number[];
-  /** Milliseconds from the first frame until a millisecond of turns went at 80 % of the median rate. */
-  readonly warmMs: number;
+  /** Milliseconds from the first frame until 50 turns went at 80 % of the median rate; null when none of the first did. */
+  readonly warmMs: number | null;
   readonly kept: number;
   readonly addressesPerSecond: readonly number[];
 }
@@ -59,16 +61,24 @@ function probeBytes(): number {
   return Math.min(...seen);
 }
 
+interface Repetition {
+  readonly rate: number;
+  readonly bytes: number;
+  readonly share: number;
+}
+
 /** One repetition of `turns` turns: rate and allocation. */
-function repetition(stand: Stand, turns: number, probe: number): { rate: number; bytes: number } {
+function repetition(stand: Stand, turns: number, probe: number): Repetition {
   globalThis.gc?.();
   const heap = usedHeap();
+  const cpu = process.cpuUsage();
   const start = process.hrtime.bigint();
   const frames = spin(stand.turn, turns);
   const ns = elapsedNs(start);
   const bytes = usedHeap() - heap - probe;
+  const { user, system } = process.cpuUsage(cpu);
   stand.edge.turnNs = Math.max(1, Math.round(ns / turns));
-  return { rate: (frames * 1e9) / ns, bytes: (bytes * 1e6) / frames };
+  return { rate: (frames * 1e9) / ns, bytes: (bytes * 1e6) / frames, share: ((user + system) * 1000) / ns };
 }
 
 /** Throws unless every frame went where it should: a bench of a switch that loses frames measures nothing. */
@@ -118,8 +128,9 @@ function measureRate(
   return {
     framesPerSecond: runs.map((run) => run.rate),
     bytesPerMillionFrames: runs.map((run) => Math.max(0, Math.round(run.bytes))),
+    cpuShares: runs.map((run) => run.share),
     generatorNs,
-    warmMs: chunks.find(({ rate }) => rate >= fast)?.ms ?? Number.POSITIVE_INFINITY,
+    warmMs: chunks.find(({ rate }) => rate >= fast)?.ms ?? null,
     kept: 0,
     addressesPerSecond: [],
   };
@@ -142,7 +153,7 @@ function measureLearning(stand: Stand, scenario: Scenario, repetitions: number):
     if (k >= passes + 1 - repetitions) addressesPerSecond.push((scenario.addresses * 1e9) / ns);
   }
   checkAccounts(stand, scenario);
-  const none = { framesPerSecond: [], bytesPerMillionFrames: [], generatorNs: [], warmMs: 0 };
+  const none = { framesPerSecond: [], bytesPerMillionFrames: [], cpuShares: [], generatorNs: [], warmMs: 0 };
   return { ...none, kept, addressesPerSecond };
 }
 
