@@ -1,0 +1,217 @@
+/**
+ * What the demo shows on real devices, step by step: who reaches whom, who doesn't and what the switch counted meanwhile, and how fast.
+ * Called by demo.ts once the switch runs. Each step asks the running switch over its API, as any user could.
+ */
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { buildEchoFrame } from '../../dataplane/wire/build.ts';
+import { type Client, makeClient } from '../cli/client.ts';
+import type { DropRow, PortRow } from '../switch.ts';
+import { BLUE_VLAN, DEVICE, HOST_LIST, HOSTS, type Host, type HostName } from './hosts.ts';
+import type { Expectation, Findings, Throughput } from './result.ts';
+import { hasTool, type Runner } from './run-in.ts';
+import { compiled, namespaceOf, type Stand } from './stand.ts';
+
+const TCP_PORT = 5201;
+const HOP_FRAMES = 5;
+const UP_MS = 100;
+const PING_SECONDS_MAX = 2;
+const SEND_RAW = `import socket,sys
+s=socket.socket(socket.AF_PACKET,socket.SOCK_RAW)
+s.bind((sys.argv[1],0))
+for _ in range(int(sys.argv[3])): s.send(bytes.fromhex(sys.argv[2]))`;
+
+/** Tells that a step is done, or failed. */
+export type Tell = (expectation: Expectation) => void;
+
+export class Steps {
+  readonly #runner: Runner;
+  readonly #stand: Stand;
+  readonly #client: Client;
+  readonly #tell: Tell;
+  readonly #expectations: Expectation[] = [];
+  readonly #hasPing = hasTool('ping');
+
+  constructor(runner: Runner, stand: Stand, tell: Tell) {
+    this.#runner = runner;
+    this.#stand = stand;
+    this.#client = makeClient(stand.socket);
+    this.#tell = tell;
+  }
+
+  /** Everything, in an order in which blue hosts are silent until red has tried to reach them. `quiet`: hosts send nothing by themselves. */
+  async all(seconds: number, quiet: boolean): Promise<Findings> {
+    const stop = await this.#listen();
+    try {
+      const roundTrip = await this.#reaches('red1', 'red2');
+      await this.#isApart('red1', 'blue1', quiet);
+      await this.#hops('red1', 'blue1');
+      await this.#reaches('blue1', 'blue2');
+      await this.#cannotReach('blue2', 'red2');
+      const throughput = await this.#stream('red1', 'red2', seconds);
+      return { ...(await this.#read()), expectations: this.#expectations, roundTrip, throughput };
+    } finally {
+      await stop();
+    }
+  }
+
+  #expect(what: string, held: boolean, detail: string): void {
+    const expectation = { what, held, detail };
+    this.#expectations.push(expectation);
+    this.#tell(expectation);
+  }
+
+  /** Without ping, hosts answer a TCP port instead. */
+  async #listen(): Promise<() => Promise<void>> {
+    if (this.#hasPing) return async () => {};
+    const stops = HOST_LIST.map((host) =>
+      this.#runner.serve(namespaceOf(host), process.execPath, [
+        compiled('demo/tcp-host.js'),
+        'serve',
+        String(TCP_PORT + 1),
+      ]),
+    );
+    await sleep(5 * UP_MS);
+    return async () => void (await Promise.all(stops.map((stop) => stop())));
+  }
+
+  /** The quickest round trip in milliseconds, or null when nothing came back. */
+  async #ping(from: Host, to: Host, count: number): Promise<number | null> {
+    if (!this.#hasPing) {
+      const args = [compiled('demo/tcp-host.js'), 'probe', to.address, String(TCP_PORT + 1)];
+      const probed = await this.#runner.in(namespaceOf(from), process.execPath, args);
+      return probed.exitCode === 0 ? (JSON.parse(probed.stdout) as { milliseconds: number }).milliseconds : null;
+    }
+    const args = ['-n', '-q', '-c', String(count), '-i', '0.2', '-W', '1', '-w', String(PING_SECONDS_MAX), to.address];
+    const pinged = await this.#runner.in(namespaceOf(from), 'ping', args);
+    return pinged.exitCode === 0 ? Number(/= ([\d.]+)\//.exec(pinged.stdout)?.[1] ?? 0) : null;
+  }
+
+  async #reaches(from: HostName, to: HostName): Promise<Findings['roundTrip']> {
+    const milliseconds = await this.#ping(HOSTS[from], HOSTS[to], 5);
+    const detail =
+      milliseconds === null ? 'no answer' : `answers in ${milliseconds.toFixed(3)} ms (VLAN ${HOSTS[to].vlan})`;
+    this.#expect(`${from} reaches ${to}`, milliseconds !== null, detail);
+    return milliseconds === null ? null : { from, to, milliseconds };
+  }
+
+  async #cannotReach(from: HostName, to: HostName, how = ''): Promise<void> {
+    const milliseconds = await this.#ping(HOSTS[from], HOSTS[to], 2);
+    const detail = milliseconds === null ? 'no answer, as it should be' : `answered in ${milliseconds} ms`;
+    this.#expect(`${from} does not reach ${to}${how}`, milliseconds === null, detail);
+  }
+
+  async #port(name: HostName): Promise<PortRow> {
+    const rows = await this.#client.get<PortRow[]>('/v1/ports');
+    return rows.find((row) => row.name === name)!;
+  }
+
+  async #sentToBlue(): Promise<number> {
+    return (await this.#port('blue1')).transmit.frames + (await this.#port('blue2')).transmit.frames;
+  }
+
+  /** Red calls blue, by broadcast and, with a neighbour entry of its own making, by blue's very MAC: the frames stay with red. */
+  async #isApart(from: HostName, to: HostName, quiet: boolean): Promise<void> {
+    const namespace = namespaceOf(HOSTS[from]);
+    const neighbour = [HOSTS[to].address, 'dev', DEVICE];
+    const [redBefore, blueBefore] = [(await this.#port('red2')).transmit.frames, await this.#sentToBlue()];
+    await this.#cannotReach(from, to);
+    const known = [...neighbour.slice(0, 1), 'lladdr', HOSTS[to].mac, ...neighbour.slice(1)];
+    await this.#runner.run('ip', ['-n', namespace, 'neigh', 'replace', ...known]);
+    await this.#cannotReach(from, to, ', nor by its MAC address');
+    await this.#runner.run('ip', ['-n', namespace, 'neigh', 'del', ...neighbour]);
+    const flooded = (await this.#port('red2')).transmit.frames - redBefore;
+    const leaked = (await this.#sentToBlue()) - blueBefore;
+    const detail = `${flooded} frames were flooded in VLAN ${HOSTS[from].vlan}, ${leaked} reached a blue port`;
+    if (quiet) this.#expect('what red sends to blue stays with red', flooded > 0 && leaked === 0, detail);
+  }
+
+  /** Red puts blue's tag on its frames. Needs a raw socket, which Node has not: left out without python3. */
+  async #hops(from: HostName, to: HostName): Promise<void> {
+    if (!hasTool('python3')) return;
+    const frame = buildEchoFrame({
+      src: HOSTS[from].mac,
+      dst: HOSTS[to].mac,
+      vlan: [{ vid: BLUE_VLAN }],
+      ip4: { source: HOSTS[from].address, destination: HOSTS[to].address },
+    });
+    const hex = Buffer.from(frame).toString('hex');
+    const before = (await this.#port(from)).dropped['tagged-on-access'] ?? 0;
+    const args = ['-c', SEND_RAW, DEVICE, hex, String(HOP_FRAMES)];
+    const sent = await this.#runner.in(namespaceOf(HOSTS[from]), 'python3', args);
+    if (sent.exitCode !== 0) return;
+    await sleep(UP_MS);
+    const dropped = ((await this.#port(from)).dropped['tagged-on-access'] ?? 0) - before;
+    const detail = `${dropped} of ${HOP_FRAMES} tagged frames were dropped as tagged-on-access`;
+    this.#expect(`${from} can't enter VLAN ${BLUE_VLAN} with a tag of its own`, dropped === HOP_FRAMES, detail);
+  }
+
+  async #stream(from: HostName, to: HostName, seconds: number): Promise<Throughput | null> {
+    const tool = hasTool('iperf3') ? 'iperf3' : 'node';
+    const found = tool === 'iperf3' ? await this.#iperf(from, to, seconds) : await this.#node(from, to, seconds);
+    const gigabits = found === null ? '' : `${(found / 1e9).toFixed(2)} Gb/s for ${seconds} s, by ${tool}`;
+    this.#expect(`TCP flows from ${from} to ${to}`, found !== null && found > 0, gigabits || 'the transfer failed');
+    return found === null ? null : { from, to, tool, seconds, bitsPerSecond: found, framesPerSecond: null };
+  }
+
+  async #iperf(from: HostName, to: HostName, seconds: number): Promise<number | null> {
+    const stop = this.#runner.serve(namespaceOf(HOSTS[to]), 'iperf3', ['-s', '-1', '-p', String(TCP_PORT)]);
+    try {
+      await sleep(3 * UP_MS);
+      const args = ['-c', HOSTS[to].address, '-p', String(TCP_PORT), '-t', String(seconds), '-J'];
+      const { exitCode, stdout } = await this.#runner.in(namespaceOf(HOSTS[from]), 'iperf3', args);
+      if (exitCode !== 0) return null;
+      const report = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
+      return report.end.sum_received.bits_per_second;
+    } finally {
+      await stop();
+    }
+  }
+
+  async #node(from: HostName, to: HostName, seconds: number): Promise<number | null> {
+    const program = compiled('demo/tcp-host.js');
+    const stop = this.#runner.serve(namespaceOf(HOSTS[to]), process.execPath, [program, 'serve', String(TCP_PORT)]);
+    try {
+      await sleep(5 * UP_MS);
+      const args = [program, 'send', HOSTS[to].address, String(TCP_PORT), String(seconds)];
+      const { exitCode, stdout } = await this.#runner.in(namespaceOf(HOSTS[from]), process.execPath, args);
+      if (exitCode !== 0) return null;
+      const sent = JSON.parse(stdout) as { bytes: number; seconds: number };
+      return (sent.bytes * 8) / sent.seconds;
+    } finally {
+      await stop();
+    }
+  }
+
+  async #read(): Promise<Pick<Findings, 'ports' | 'drops' | 'metrics'>> {
+    const [ports, drops] = await Promise.all([
+      this.#client.get<PortRow[]>('/v1/ports'),
+      this.#client.get<DropRow[]>('/v1/drops'),
+    ]);
+    const text = await scrape(this.#stand.metricsUrl);
+    const wanted = ['weft_port_receive_frames_total', 'weft_dropped_frames_total', 'weft_fdb_entries'];
+    const sample = wanted.flatMap((name) => text.split('\n').find((line) => line.startsWith(`${name}{`)) ?? []);
+    this.#expect('metrics can be scraped', sample.length > 0, this.#stand.metricsUrl);
+    return {
+      ports: ports.map(({ name, vlan, receive, transmit, dropped }) => ({ name, vlan, receive, transmit, dropped })),
+      drops: drops.map(({ port, reason, meaning, frames }) => ({ port, reason, meaning, frames })),
+      metrics: { url: this.#stand.metricsUrl, sample },
+    };
+  }
+}
+
+/** The metrics' text; empty when nobody answers. */
+function scrape(url: string): Promise<string> {
+  return new Promise((resolve) => {
+    const asked = request(url, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(text));
+    });
+    asked.on('error', () => resolve(''));
+    asked.end();
+  });
+}
