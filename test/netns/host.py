@@ -127,11 +127,11 @@ def op_send(device, frames, times=1, pause=0.0):
     sent = 0
     for _ in range(times):
         for frame in raw:
+            sent += 1
             try:
                 sock.send(frame)
-                sent += 1
             except OSError as error:
-                if error.errno != 105:  # ENOBUFS: the queue is full, and the frame wasn't taken.
+                if error.errno != 105:  # ENOBUFS: the device's queue was full; it has counted the frame as dropped.
                     raise
         if pause:
             time.sleep(pause)

@@ -100,7 +100,7 @@ export class Host {
     return this.#ask('frames', { device, count, seconds });
   }
 
-  /** Answers how many frames the kernel took. */
+  /** Answers how many frames were handed to the device, those included that found its queue full. */
   send(device: string, frames: readonly string[], options: { times?: number; pause?: number } = {}): Promise<number> {
     return this.#ask('send', { device, frames, ...options });
   }

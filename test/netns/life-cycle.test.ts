@@ -1,0 +1,169 @@
+/**
+ * Starting, ending, dying and starting again: what happens to devices, addresses and traffic. Each test has a daemon of its own.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { describeNeeds } from '../needs.ts';
+import { mac } from './frames.ts';
+import type { Host } from './host.ts';
+import { bridge, Lab, REAL, tap, until } from './lab.ts';
+
+describeNeeds(REAL, 'life cycle', () => {
+  let lab: Lab;
+  let a: Host;
+  let b: Host;
+  const port = (name: string, n: number, more: object = {}) => tap(lab, name, { address: `10.5.0.${n}/24`, ...more });
+  const document = (more: object = {}, top: object = {}) => bridge([port('a', 1), port('b', 2)], more, top);
+  const devices = async (host: Host) =>
+    (await host.run('ls', '/sys/class/net')).split(/\s+/).filter((name) => name !== 'lo' && name !== '');
+  const identity = async (host: Host) => ({
+    index: await host.number('eth0', 'ifindex'),
+    mac: (await host.run('cat', '/sys/class/net/eth0/address')).trim(),
+  });
+
+  beforeEach(async () => {
+    lab = new Lab();
+    ({ a, b } = await lab.hosts(['a', 'b']));
+  });
+  afterEach(() => lab.close());
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s removes every device and ends with exit 0', async (signal) => {
+    const daemon = await lab.daemon(document());
+    expect(await a.ping('10.5.0.2')).toBe(3);
+    daemon.signal(signal);
+    expect(await daemon.ended()).toMatchObject({ code: 0, signal: null });
+    expect(await devices(a)).toEqual([]);
+    expect(await devices(b)).toEqual([]);
+    await expect(daemon.ports()).rejects.toThrow(/isn’t running/);
+  });
+
+  it('SIGTERM under traffic ends it in time, too', async () => {
+    const daemon = await lab.daemon(document());
+    const sending = a.sendFlow({
+      device: 'eth0',
+      destination: mac(2),
+      source: mac(1),
+      number: 1,
+      rate: 20_000,
+      seconds: 3,
+    });
+    sending.catch(() => undefined);
+    await sleep(500);
+    const start = performance.now();
+    expect(await daemon.stop()).toMatchObject({ code: 0, signal: null });
+    expect(performance.now() - start).toBeLessThan(5000);
+    expect(await devices(a)).toEqual([]);
+  });
+
+  it('a second SIGTERM ends it at once', async () => {
+    const daemon = await lab.daemon(document());
+    daemon.signal('SIGTERM');
+    daemon.signal('SIGTERM');
+    const { code, signal } = await daemon.ended();
+    expect(signal).toBeNull();
+    expect([0, 1]).toContain(code);
+  });
+
+  it('kill -9, then a start: the same devices are taken over, and traffic goes on', async () => {
+    const first = await lab.daemon(document());
+    expect(await a.ping('10.5.0.2')).toBe(3);
+    const before = await identity(a);
+    await first.kill();
+    expect(await identity(a)).toEqual(before);
+    const second = await lab.daemon(document());
+    expect(await identity(a)).toEqual(before);
+    expect(await a.ping('10.5.0.2')).toBe(3);
+    expect((await second.ports()).every(({ up }) => up)).toBe(true);
+    expect(await second.stop()).toMatchObject({ code: 0 });
+    expect(await devices(a)).toEqual([]);
+  });
+
+  it('kill -9, then a start with another document: devices of ports that it no longer has are gone', async () => {
+    const first = await lab.daemon(document());
+    await first.kill();
+    expect(await devices(b)).toEqual(['eth0']);
+    await lab.daemon(bridge([port('a', 1)]));
+    expect(await devices(a)).toEqual(['eth0']);
+    expect(
+      await until(
+        () => devices(b),
+        (left) => left.length === 0,
+      ),
+    ).toEqual([]);
+  });
+
+  it('--keep-devices leaves them in place for the next start', async () => {
+    const first = await lab.daemon(document(), { args: ['--keep-devices'] });
+    const before = await identity(a);
+    expect(await first.stop()).toMatchObject({ code: 0 });
+    expect(await identity(a)).toEqual(before);
+    await lab.daemon(document());
+    expect(await identity(a)).toEqual(before);
+    expect(await a.ping('10.5.0.2')).toBe(3);
+  });
+
+  it('a worker restarted under traffic: its outage is short, the ports stay', async () => {
+    const daemon = await lab.daemon(document({}, { workers: { count: 2 } }));
+    expect(await a.ping('10.5.0.2')).toBe(3);
+    await b.listenFlow('eth0', 7);
+    const rate = 4000;
+    const flow = { device: 'eth0', destination: mac(2), source: mac(1), number: 7, rate, seconds: 4 };
+    const sending = a.sendFlow(flow);
+    await sleep(1000);
+    await daemon.restartWorker(0);
+    await daemon.restartWorker(1);
+    const sent = await sending;
+    const { received, gap_ms } = await until(
+      () => b.flowResult(7),
+      (result) => result.received === sent,
+      1500,
+    );
+    expect(gap_ms).toBeLessThan(500);
+    expect(sent - received).toBeLessThan(rate * 0.5);
+    expect((await daemon.workers()).map(({ state, restarts }) => [state, restarts])).toEqual([
+      ['running', 1],
+      ['running', 1],
+    ]);
+    expect(await a.ping('10.5.0.2', { count: 10 })).toBe(10);
+  });
+
+  it('reconfigured by apply while pinging: nothing is lost', async () => {
+    const daemon = await lab.daemon(document());
+    expect(await a.ping('10.5.0.2')).toBe(3);
+    const pinging = a.ping('10.5.0.2', { count: 150, interval: 0.02 });
+    for (let round = 0; round < 10; round++) {
+      const ageing = { ageing: 100 + round };
+      const patches = [{ name: 'p', kind: 'null' }].slice(0, round % 2);
+      await daemon.apply(
+        bridge(
+          [
+            port('a', 1, { speed: `${round + 1}G` }),
+            port('b', 2, { flood: { multicast: round % 2 === 0 } }),
+            ...patches,
+          ],
+          ageing,
+        ),
+      );
+      await sleep(100);
+    }
+    expect(await pinging).toBe(150);
+  });
+
+  it('SIGHUP applies the file again; a bad file is refused and nothing changes', async () => {
+    const { writeFileSync } = await import('node:fs');
+    const daemon = await lab.daemon(document());
+    writeFileSync(daemon.file, JSON.stringify(bridge([port('a', 1), port('b', 2), { name: 'x', kind: 'null' }])));
+    daemon.signal('SIGHUP');
+    const names = async () => (await daemon.ports()).map(({ name }) => name);
+    expect(await until(names, (found) => found.length === 3)).toEqual(['a', 'b', 'x']);
+    writeFileSync(daemon.file, 'bridges: [');
+    daemon.signal('SIGHUP');
+    await until(
+      async () => daemon.stderr,
+      (text) => text.includes('not applied'),
+    );
+    expect(daemon.stderr).toMatch(/not applied/);
+    expect(await names()).toEqual(['a', 'b', 'x']);
+    expect(await a.ping('10.5.0.2')).toBe(3);
+  });
+});
