@@ -104,6 +104,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   let metrics: MetricsServer | null = null;
   try {
     api = await startApi(socketPath({ option: options.socket, document: document.api?.socket }), { version, log });
+    process.on('exit', api.unlink);
     metrics = await openMetrics(document, source, options);
     const opened = await options.openSwitch(document, options);
     give(opened.metrics);
@@ -111,6 +112,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     return daemonOf(document, opened.switch, api, metrics, options);
   } catch (error) {
     await closeAll([metrics, api]).catch(() => undefined);
+    if (api !== null) process.off('exit', api.unlink);
     throw error;
   }
 }
@@ -132,6 +134,6 @@ function daemonOf(
       await metrics?.warm();
     },
     reload: () => reload(sw, document, options),
-    close: () => (closing ??= closeAll([api, metrics, sw])),
+    close: () => (closing ??= closeAll([api, metrics, sw]).finally(() => process.off('exit', api.unlink))),
   };
 }

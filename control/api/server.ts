@@ -22,7 +22,7 @@ export interface ApiServer {
   warm(): Promise<void>;
   /** Ends streams and connections and removes the socket. */
   close(): Promise<void>;
-  /** The last resort of a process that ends now. */
+  /** Removes the socket, and nothing else: the last resort of a process that ends now. */
   unlink(): void;
 }
 

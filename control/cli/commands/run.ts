@@ -2,7 +2,6 @@
  * `weft run`: the daemon in the foreground. Owns the process's signals; daemon.ts owns everything else. Also `weft demo`.
  * SIGTERM and SIGINT end it cleanly (exit 0), a second one ends it at once, SIGHUP applies the file again.
  */
-import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Daemon } from '../../daemon.ts';
@@ -69,14 +68,10 @@ async function run(io: Io, options: RunOptions): Promise<number> {
     stream: process.stderr,
     colour: process.stderr.isTTY && !io.environment.NO_COLOR,
   });
-  let daemon: Daemon | null = null;
-  const abandon = () => {
-    if (daemon !== null) rmSync(daemon.socket, { force: true });
-    process.exit(1);
-  };
+  const abandon = () => process.exit(1);
   const stopped = awaitStop(abandon);
   onCrash(log, abandon);
-  daemon = await startDaemon({
+  const daemon = await startDaemon({
     file: resolve(options.config),
     socket: options.socket,
     keepDevices: options.keepDevices === true,
@@ -84,12 +79,11 @@ async function run(io: Io, options: RunOptions): Promise<number> {
     log,
     openSwitch,
   });
-  const running = daemon;
-  process.on('SIGHUP', () => void running.reload());
-  print(io, readyLine(running));
-  warmLater(running, log);
+  process.on('SIGHUP', () => void daemon.reload());
+  print(io, readyLine(daemon));
+  warmLater(daemon, log);
   log.info({ signal: await stopped }, 'weft ends');
-  await running.close();
+  await daemon.close();
   return 0;
 }
 

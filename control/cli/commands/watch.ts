@@ -172,7 +172,7 @@ function addCapture(program: Command, context: Context): void {
         .choices(['in', 'out', 'both'])
         .default('both'),
     )
-    .option('--vlan <number>', 'only frames in this VLAN')
+    .option('--vlan <number>', 'only frames with this tag on the wire, 0 for those without')
     .option('--mac <address>', 'only frames from or to this address')
     .option('--ethertype <type>', 'only this type, as 0x0806, arp, ipv4, ipv6')
     .option('--snap-length <bytes>', 'keep only so much of each frame', positive)

@@ -67,10 +67,6 @@ export class FakeSwitch implements Switch {
   readonly captures: { options: CaptureOptions; capture: FakeCapture }[] = [];
   readonly restarted: number[] = [];
   fdbRows: FdbRow[] = [];
-  /** Set to delay every apply, in ms. */
-  applyDelay = 0;
-  applying = 0;
-  appliesAtOnce = 0;
   saves = 0;
   closed = false;
   captureRoom = 100;
@@ -85,10 +81,6 @@ export class FakeSwitch implements Switch {
   }
 
   async apply(document: Document, options: { readonly dryRun: boolean }): Promise<ApplyResult> {
-    this.applying++;
-    this.appliesAtOnce = Math.max(this.appliesAtOnce, this.applying);
-    await new Promise((resolve) => setTimeout(resolve, this.applyDelay));
-    this.applying--;
     const steps = diff(this.document, document);
     if (!options.dryRun) {
       this.document = document;
