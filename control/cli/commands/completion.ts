@@ -27,7 +27,7 @@ compdef _weft weft`,
 type Shell = keyof typeof SCRIPTS;
 
 /** A daemon that doesn't answer must not hold up a Tab key. */
-const ASK_MS = 500;
+const ASK_MS = 1000;
 
 interface Place {
   readonly command: Command;

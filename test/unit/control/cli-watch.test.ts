@@ -1,10 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { PcapngReader } from '../../../control/capture/reader.ts';
+import { itNeeds } from '../../needs.ts';
 import { apiRig } from './api-rig.ts';
 import { startWeft, weft } from './cli-rig.ts';
 
+const WEFT = fileURLToPath(new URL('../../../dist/control/cli/main.js', import.meta.url));
+const built = existsSync(WEFT) ? null : 'needs dist/: npm run build';
 const rig = apiRig();
 const environment = () => ({ WEFT_SOCKET: rig.path });
 const FRAME = Uint8Array.from(Buffer.from(`020000000002020000000001${'88b5'}${'00'.repeat(46)}`, 'hex'));
@@ -139,6 +145,26 @@ describe('weft events', () => {
     await rig.api.close();
     await run.done;
   });
+});
+
+describe('weft top on a terminal', () => {
+  itNeeds(
+    { tools: ['script'], because: built },
+    'takes the alternate screen, shows rates, and gives it back at q',
+    async () => {
+      const command = `stty cols 60 rows 10; ${process.execPath} ${WEFT} top`;
+      const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, WEFT_SOCKET: rig.path } });
+      let out = '';
+      child.stdout.setEncoding('utf8').on('data', (piece: string) => (out += piece));
+      const exited = once(child, 'exit');
+      await expect.poll(() => out, { timeout: 10_000 }).toContain('br0/web');
+      child.stdin.write('q');
+      expect((await exited)[0]).toBe(0);
+      expect(out.startsWith('\u001b[?1049h')).toBe(true);
+      expect(out.endsWith('\u001b[?25h\u001b[?1049l')).toBe(true);
+    },
+    20_000,
+  );
 });
 
 describe('weft top without a terminal', () => {
