@@ -30,6 +30,8 @@ export const SLOTS_COUNT = RECEIVE_SLOTS_COUNT + REPLICA_SLOTS_COUNT;
 export const LARGE_COUNT = 256;
 /** Entries of one transmit list. */
 export const LIST_COUNT_MAX = 1024;
+/** List entries of one turn above which the next one receives less: a flood to a thousand ports must not make a turn of seconds. */
+export const TURN_ENTRIES_MAX = 4096;
 /** Frames read from one queue in one turn, so that one busy port can't starve the others. */
 export const BATCH_COUNT_MAX = 64;
 

@@ -5,7 +5,7 @@
 import { count, drop } from './counters.ts';
 import { Drop } from './drop.ts';
 import type { Injector } from './inject.ts';
-import { LIST_COUNT_MAX } from './limits.ts';
+import { LIST_COUNT_MAX, RECEIVE_SLOTS_COUNT, TURN_ENTRIES_MAX } from './limits.ts';
 import type { Lane } from './memory/lane.ts';
 import { Batch, Block, BlockCell, ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, PortCell, Queue } from './memory/layout.ts';
 import { publishFlows } from './path/flows.ts';
@@ -25,6 +25,12 @@ export interface Tap {
   sending(lane: Lane, list: number, n: number, port: number): number;
 }
 
+/** How many frames the next turn may receive, from how many list entries floods made in this one. */
+export function budgetAfter(budget: number, flooded: number): number {
+  if (flooded > TURN_ENTRIES_MAX) return Math.max(1, budget >> 1);
+  return flooded < TURN_ENTRIES_MAX >> 2 ? Math.min(RECEIVE_SLOTS_COUNT, budget << 1) : budget;
+}
+
 export class Turn {
   readonly lane: Lane;
   readonly #edge: Edge;
@@ -34,6 +40,7 @@ export class Turn {
   #sweepAt = 0;
   #sweptMs = 0;
   #moved = 0;
+  #budget = RECEIVE_SLOTS_COUNT;
 
   /** Without an injector the control plane sends nothing: benches and simulations. */
   constructor(lane: Lane, edge: Edge, injector: Injector | null = null) {
@@ -85,6 +92,7 @@ export class Turn {
     if (sendAgain) this.#tapSending();
     if (this.#scripts.length > 0 && lane.dirtyCount > 0) this.#sendScripts();
     i32[blockAt + Block.DIRTY_COUNT] = lane.dirtyCount;
+    i32[blockAt + Block.RECEIVE_BUDGET] = this.#budget;
     const received = this.#edge.turn();
     if (received < 0) return received;
     settle(lane);
@@ -101,6 +109,8 @@ export class Turn {
     this.#injector?.receive(lane);
     const total = this.#forwardAll();
     this.#moved = total;
+    this.#budget = budgetAfter(this.#budget, lane.floodedCount);
+    lane.floodedCount = 0;
     if (lane.index === 0) this.#age(i32[blockAt + Block.NOW_MS]!);
     return total;
   }

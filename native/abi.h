@@ -19,6 +19,7 @@
   X(kSlots, "SLOTS_COUNT", 1024)                           \
   X(kListMax, "LIST_COUNT_MAX", 1024)                      \
   X(kBatchMax, "BATCH_COUNT_MAX", 64)                      \
+  X(kWaitMsMax, "WAIT_MS_MAX", 250)                        \
   X(kBlockCellsAt, "BLOCK_CELLS_AT", 128)                  \
   X(kRefusedMax, "REFUSED_COUNT_MAX", 4096)                \
   X(kEntrySlotMask, "ENTRY_SLOT_MASK", 0xffff)             \
@@ -51,6 +52,7 @@
   X(kBlockNowMs, "Block.NOW_MS", 8)                        \
   X(kBlockWoken, "Block.WOKEN", 9)                         \
   X(kBlockReceivedCount, "Block.RECEIVED_COUNT", 14)       \
+  X(kBlockReceiveBudget, "Block.RECEIVE_BUDGET", 16)       \
   X(kCellNowNs, "BlockCell.NOW_NS", 0)                     \
   X(kCellSentNs, "BlockCell.SENT_NS", 8)                   \
   X(kBatchPort, "Batch.PORT", 0)                           \
@@ -65,6 +67,7 @@
   X(kRefusedEntry, "Refused.ENTRY", 0)                     \
   X(kRefusedPort, "Refused.PORT", 1)                       \
   X(kRefusedReason, "Refused.REASON", 2)                   \
+  X(kRefusedCount, "Refused.COUNT", 3)                     \
   X(kRefusedWords, "Refused.WORDS", 4)                     \
   X(kFactHeadAt, "Fact.HEAD_AT", 0)                        \
   X(kFactHeadBytes, "Fact.HEAD_BYTES", 1)                  \

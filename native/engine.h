@@ -15,6 +15,15 @@ namespace weft {
 
 enum class Io { kNone = 0, kReadWrite = 1, kUring = 2 };
 
+/// What reading one queue in one turn came to.
+struct Reading {
+  uint32_t asked = 0;
+  uint32_t got = 0;
+  uint32_t bytes = 0;
+  bool dry = false;   // a read found nothing
+  bool gone = false;  // the device behind the descriptor is no more
+};
+
 /// A queue of a device, served by this worker as one port.
 struct QueueEnd {
   std::shared_ptr<Device> device;
@@ -22,11 +31,15 @@ struct QueueEnd {
   int32_t port = 0;
   uint32_t file = 0;           // slot in the ring's file table
   uint32_t window = 4;         // frames that the next read asks for
+  uint32_t mean_bytes = 0;     // of its frames, running
   bool ready = false;          // readable, as far as we know
 };
 
 class Engine {
  public:
+  /// Whether the header in `mapping` describes an arena of ours with worker `index`, all of whose regions lie in the mapping.
+  static bool fits(const Mapping& mapping, int32_t index);
+
   Engine(std::shared_ptr<Mapping> mapping, int32_t index);
   ~Engine();
   Engine(const Engine&) = delete;
@@ -40,6 +53,9 @@ class Engine {
   /// HOT: transmit, clock, look or wait, receive. Frames received, or −errno for a broken worker.
   int32_t turn();
 
+  /// errno of what kept the ring from being used though it was wanted; 0 when nothing did.
+  int ring_error() const { return ring_error_; }
+
  private:
   // engine.cc
   uint8_t* region(int32_t word) const;
@@ -50,11 +66,13 @@ class Engine {
 
   // transmit.cc
   void transmit();
-  void transmit_queue(int32_t port);
+  bool transmit_queue(int32_t port);
+  bool account(int32_t* queue, const int32_t* entries) const;
+  bool is_sound(int32_t entry) const;
   void put_frame(QueueEnd& end, int32_t entry);
   void put_finished(QueueEnd& end, int32_t entry);
   void write_vnet(uint8_t* at, const int32_t* facts, bool checksum_done) const;
-  void send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed);
+  bool send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed);
   void send_pieces(QueueEnd& end, int32_t entry, const iovec& head, const iovec& tail);
   void flush();
   void refuse(int32_t port, int32_t entry, int32_t reason);
@@ -63,13 +81,17 @@ class Engine {
   // receive.cc
   int32_t receive();
   int32_t receive_uring();
+  int32_t receive_limit() const;
   int32_t receive_plain();
-  void accept(QueueEnd& end, int32_t slot, int32_t large, int32_t result);
-  void close_batch(QueueEnd& end, int32_t first);
-  void settle_window(QueueEnd& end, uint32_t asked, uint32_t got, int32_t error);
+  int32_t ask();
+  int collect(int32_t* results, uint32_t count);
+  void take_result(QueueEnd& end, int32_t slot, int32_t result, Reading& reading);
+  void close_batch(QueueEnd& end, int32_t first, const Reading& reading);
+  void settle_window(QueueEnd& end, const Reading& reading);
 
   const std::shared_ptr<Mapping> mapping_;
   uint8_t* const arena_;
+  const uint32_t arena_bytes_;
   const int32_t index_;
   int32_t* const block_;
   int32_t* const batches_;
@@ -84,16 +106,21 @@ class Engine {
 
   bool taken_ = false;
   Io io_ = Io::kNone;
+  int ring_error_ = 0;
+  int broken_ = 0;  // errno that ended this engine: its lists or its ring can't be trusted any more
   Descriptor epoll_;
   int control_ = -1;
   Uring uring_;
   std::unique_ptr<QueueEnd> ends_[kPortsMax];
   std::vector<QueueEnd*> ready_;
+  std::vector<Reading> readings_;  // of the first queues in ready_, this turn
   std::vector<uint32_t> free_files_;
   uint32_t looks_skipped_ = 0;
   static constexpr uint32_t kPiecesMax = 1024;
   iovec pieces_[kPiecesMax];
   uint32_t pieces_used_ = 0;
+  uint64_t list_at_ = 0;        // place in its list of the entry that is being sent
+  uint64_t refused_last_ = 0;   // user_data of the write that was refused last
   std::vector<uint8_t> scratch_;
   Finisher finisher_;
 };

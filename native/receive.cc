@@ -48,10 +48,13 @@ void Engine::settle_window(QueueEnd& end, uint32_t asked, uint32_t got, int32_t 
   if (error != 0 && error != -EAGAIN && error != -EINTR) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, end.fd, nullptr);
 }
 
+/// How many frames this turn may receive.
+int32_t Engine::receive_limit() const { return std::clamp(block_[kBlockReceiveBudget], 1, std::min(kReceiveSlots, kLargeCount)); }
+
 int32_t Engine::receive_plain() {
   for (size_t k = 0; k < ready_.size(); k++) {
     QueueEnd& end = *ready_[k];
-    const int32_t free = std::min(kReceiveSlots - block_[kBlockSlotsUsed], kLargeCount - block_[kBlockLargeUsed]);
+    const int32_t free = std::min(receive_limit() - block_[kBlockSlotsUsed], kLargeCount - block_[kBlockLargeUsed]);
     const uint32_t asked = std::min<uint32_t>(end.window, static_cast<uint32_t>(std::max(free, 0)));
     if (asked == 0) break;
     const int32_t first = block_[kBlockReceivedCount];
@@ -85,7 +88,7 @@ int32_t Engine::receive_uring() {
   Asked asked[kReceiveSlots];
   uint32_t asked_count = 0;
   int32_t used = 0;
-  const int32_t limit = std::min(kReceiveSlots, kLargeCount);
+  const int32_t limit = receive_limit();
   for (QueueEnd* const end : ready_) {
     const uint32_t count = std::min({end->window, static_cast<uint32_t>(limit - used), uring_.room()});
     if (count == 0) break;

@@ -125,7 +125,8 @@ Failure device_counters(const char* netns, std::string* text) {
 }
 
 Failure persist_tap(const Device& device, bool persistent) {
-  if (::ioctl(device.queues[0].get(), TUNSETPERSIST, persistent ? 1 : 0) < 0) return failed("TUNSETPERSIST", device.name);
+  // A device that is gone already needs no one to let it go.
+  if (::ioctl(device.queues[0].get(), TUNSETPERSIST, persistent ? 1 : 0) < 0 && (persistent || errno != EBADFD)) return failed("TUNSETPERSIST", device.name);
   return {};
 }
 

@@ -94,7 +94,7 @@ export class Executor {
   /** Out of the tables first, so that nothing is listed for them any more; then out of the workers; then the devices go. */
   async #deletePorts(deletes: readonly DeletePort[]): Promise<void> {
     if (deletes.length === 0) return;
-    const { book, counters, pool, native } = this.#base;
+    const { book, counters, pool } = this.#base;
     const states = deletes.map(({ bridge, port }) => book.port(bridge, port.name));
     for (const state of states) {
       counters.flushPort(state.number);
@@ -108,11 +108,7 @@ export class Executor {
         .filter((state) => state.model.kind !== 'patch')
         .map((state) => pool.orderAll({ type: 'detach', port: state.number })),
     );
-    for (const { device } of states) {
-      if (device === null) continue;
-      native.persistTap(device.handle, false);
-      native.closeDevice(device.handle);
-    }
+    await this.#base.removeDevices(states);
     for (const state of states) book.removePort(state);
     await this.#base.publish();
   }

@@ -10,7 +10,7 @@ import type { StaticEntry } from '../../dataplane/orders.ts';
 import { bridgeBits, domainBits, STATIC, STICKY } from '../../dataplane/tables/fdb-layout.ts';
 import type { Addon, OpenedTap } from '../../native/binding.ts';
 import { compileTables } from '../compile/tables.ts';
-import type { TapDevices } from '../devices/tap-device.ts';
+import { type TapDevices, tapSpec } from '../devices/tap-device.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { FdbEntryModel } from '../model/model.ts';
@@ -66,6 +66,23 @@ export class Foundation {
 
   emit(event: SwitchEvent): void {
     for (const listener of this.listeners) listener(event);
+  }
+
+  /**
+   * Removes the devices of ports that no worker serves any more, and closes them. Many at once go in one group, since each alone costs the
+   * kernel a grace period; one that somebody renamed or moved goes with its last descriptor.
+   */
+  async removeDevices(states: readonly PortState[]): Promise<void> {
+    const held = states.filter(({ device }) => device !== null);
+    const specs = held.flatMap(({ bridge, model }) => (model.kind === 'tap' ? [tapSpec(bridge, model)] : []));
+    try {
+      await this.devices.remove(specs);
+    } finally {
+      for (const { device } of held) {
+        this.native.persistTap(device!.handle, false);
+        this.native.closeDevice(device!.handle);
+      }
+    }
   }
 
   /** Puts an address on a port for good. */

@@ -277,12 +277,13 @@ export class RunningSwitch implements api.Switch {
     await this.#watch.close();
     this.#captures.closeAll();
     await pool.close();
-    for (const { device } of book.ports()) {
-      if (device === null) continue;
-      // Without persistence a TAP goes with its last descriptor, whatever it is called by now and wherever it is.
-      if (!this.#options.keepDevices) native.persistTap(device.handle, false);
-      native.closeDevice(device.handle);
+    if (this.#options.keepDevices) {
+      for (const { device } of book.ports()) if (device !== null) native.closeDevice(device.handle);
+      return;
     }
+    await this.#base.removeDevices(book.ports()).catch((error: Error) => {
+      this.#base.log.error({ reason: error.message }, 'a device could not be removed');
+    });
   }
 }
 

@@ -64,6 +64,8 @@ export class Lane {
   /** Patch ports whose list waits to enter the peer bridge in this turn. */
   readonly patches: Int32Array;
   patchesCount = 0;
+  /** List entries that floods made in this turn. */
+  floodedCount = 0;
   /** Pairs (port, frames) of what this turn received. */
   readonly past: Int32Array;
   pastCount = 0;

@@ -88,6 +88,8 @@ export const Block = {
   /** Entries of the receive list in use. */
   RECEIVED_COUNT: 14,
   REPLICAS_USED: 15,
+  /** In: receive at most so many frames; floods to many ports make it small, so that a turn stays short. */
+  RECEIVE_BUDGET: 16,
 } as const;
 
 /** Cells (float64) of the control block, behind its words. */

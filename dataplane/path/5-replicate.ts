@@ -87,6 +87,7 @@ export function flood(lane: Lane, slot: number, port: number): void {
     }
     resolve(lane, out, egress);
   }
+  lane.floodedCount = (lane.floodedCount + listed) | 0;
   if (listed === 0) drop(lane, port, Drop.NO_EGRESS);
   else if (listed > 1) count(lane, port, PortCell.REPLICATED, listed - 1);
   count(lane, port, PortCell.FLOODED, 1);
