@@ -119,15 +119,18 @@ function literal(value, name) {
   return ts.addSyntheticTrailingComment(number, ts.SyntaxKind.MultiLineCommentTrivia, ` ${name} `);
 }
 
-/** Compiles the project in `root`; `overrides` are compiler options. Prints what is wrong, answers the exit code. */
+/**
+ * Compiles the project in `root`; `overrides` are compiler options. Prints what is wrong, answers the exit code. Always all of it: an
+ * incremental build would keep a constant's old value in files whose types didn't change.
+ */
 export function compile(root, overrides = {}) {
   const host = { ...ts.sys, onUnRecoverableConfigFileDiagnostic: report };
-  const config = ts.getParsedCommandLineOfConfigFile(resolve(root, 'tsconfig.json'), overrides, host);
-  const builder = ts.createIncrementalProgram({ rootNames: config.fileNames, options: config.options });
-  const program = builder.getProgram();
+  const whole = { incremental: false, tsBuildInfoFile: undefined, ...overrides };
+  const config = ts.getParsedCommandLineOfConfigFile(resolve(root, 'tsconfig.json'), whole, host);
+  const program = ts.createProgram(config.fileNames, config.options);
   const found = config.options.noCheck ? [] : ts.getPreEmitDiagnostics(program);
   const before = [inliner(program.getTypeChecker())];
-  const { diagnostics } = builder.emit(undefined, undefined, undefined, false, { before });
+  const { diagnostics } = program.emit(undefined, undefined, undefined, false, { before });
   for (const diagnostic of [...found, ...diagnostics]) report(diagnostic);
   return found.length + diagnostics.length === 0 ? 0 : 1;
 }

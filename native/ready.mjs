@@ -1,10 +1,10 @@
 /**
  * Makes a clone ready: npm packages, the addon, dist/. Called by the npm scripts before anything else; what is current is left alone.
  * Plain JavaScript, because nothing is compiled yet. `--quiet` prints only what takes long or fails; `--sanitize=address,undefined`
- * builds the addon with sanitizers into build/sanitize.
+ * builds the addon once more, with sanitizers, below build/sanitize, and nothing else.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,10 +16,10 @@ function fail(message) {
   process.exit(1);
 }
 
-function run(what, command, args) {
+function run(what, command, args, { cwd = root, env = process.env } = {}) {
   process.stderr.write(`weft: ${what} …\n`);
   const started = Date.now();
-  const done = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const done = spawnSync(command, args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   if (done.error) fail(`${what}: ${done.error.message}; is ${command} installed?`);
   if (done.status !== 0) {
     process.stderr.write(done.stdout + done.stderr);
@@ -47,11 +47,29 @@ function addon() {
   const built = join(root, 'build/Release/weft.node');
   const sources = Math.max(newest(join(root, 'native'), /\.(cc|h)$/), statSync(join(root, 'binding.gyp')).mtimeMs);
   if (existsSync(built) && statSync(built).mtimeMs >= sources) return;
+  compilers();
+  run('building the addon', process.execPath, [nodeGyp(), 'configure', 'build', '-j', '2', ...headers()]);
+}
+
+function compilers() {
   if (spawnSync('python3', ['--version']).error)
     fail('building the addon needs python3: install it with your package manager');
   if (spawnSync('g++', ['--version']).error)
     fail('building the addon needs a C++ compiler: install g++ with your package manager');
-  run('building the addon', process.execPath, [nodeGyp(), 'configure', 'build', '-j', '2', ...headers()]);
+}
+
+/** node-gyp builds beside binding.gyp only: a folder of links is another such place, with flags of its own. */
+function sanitizedAddon(kinds) {
+  const cwd = join(root, 'build/sanitize');
+  mkdirSync(cwd, { recursive: true });
+  for (const name of ['binding.gyp', 'native', 'node_modules', 'package.json']) {
+    rmSync(join(cwd, name), { force: true });
+    symlinkSync(join('../..', name), join(cwd, name));
+  }
+  compilers();
+  const env = { ...process.env, CXXFLAGS: '-O1 -g1 -fno-sanitize-recover=all' };
+  run('configuring', process.execPath, [nodeGyp(), 'configure', ...headers(), '--', `-Dsanitize=${kinds}`], { cwd });
+  run(`building the addon with sanitizers: ${kinds}`, process.execPath, [nodeGyp(), 'build', '-j', '2'], { cwd, env });
 }
 
 /** Node's own headers where they lie beside it, so that none are downloaded. */
@@ -78,11 +96,13 @@ function compile() {
       newest(join(root, folder), /\.ts$/),
     ),
     statSync(join(root, 'tsconfig.json')).mtimeMs,
+    statSync(join(root, 'native/compile.mjs')).mtimeMs,
   );
-  const stamp = join(root, 'build/tsconfig.tsbuildinfo');
+  const stamp = join(root, 'build/compiled');
   if (existsSync(main) && existsSync(stamp) && statSync(stamp).mtimeMs >= sources) return;
   mkdirSync(join(root, 'build'), { recursive: true });
-  run('compiling TypeScript', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root]);
+  run('compiling TypeScript', process.execPath, [join(root, 'native/compile.mjs'), root]);
+  writeFileSync(stamp, '');
   if (existsSync(main)) chmodSync(main, 0o755);
 }
 
@@ -91,5 +111,10 @@ if (major < 20 || (major === 20 && minor < 19))
   fail(`Node ${process.versions.node} is too old: Weft needs 20.19 or newer`);
 if (process.platform !== 'linux') fail(`Weft runs on Linux only; this is ${process.platform}`);
 packages();
-addon();
-compile();
+const sanitize = process.argv.find((one) => one.startsWith('--sanitize='));
+if (sanitize === undefined) {
+  addon();
+  compile();
+} else {
+  sanitizedAddon(sanitize.slice(sanitize.indexOf('=') + 1));
+}
