@@ -51,14 +51,22 @@ function usedHeap(): number {
   return getHeapStatistics().used_heap_size;
 }
 
-/** Bytes that one call of the probe leaves itself: subtracted, since it is not the switch's. */
-function probeBytes(): number {
-  const seen = [];
-  for (let k = 0; k < 5; k++) {
-    const before = usedHeap();
-    seen.push(usedHeap() - before);
-  }
-  return Math.min(...seen);
+/** Frames, wall and CPU time, and heap of `turns` turns. */
+function measured(stand: Stand, turns: number): { frames: number; ns: number; cpuNs: number; bytes: number } {
+  globalThis.gc?.();
+  const cpu = process.cpuUsage();
+  const heap = usedHeap();
+  const start = process.hrtime.bigint();
+  const frames = spin(stand.turn, turns);
+  const ns = elapsedNs(start);
+  const bytes = usedHeap() - heap;
+  const { user, system } = process.cpuUsage(cpu);
+  return { frames, ns, cpuNs: (user + system) * 1000, bytes };
+}
+
+/** What measuring no turn at all leaves on the heap: subtracted, since it is not the switch's. */
+function probeBytes(stand: Stand): number {
+  return Math.min(...Array.from({ length: 5 }, () => measured(stand, 0).bytes));
 }
 
 interface Repetition {
@@ -69,16 +77,9 @@ interface Repetition {
 
 /** One repetition of `turns` turns: rate and allocation. */
 function repetition(stand: Stand, turns: number, probe: number): Repetition {
-  globalThis.gc?.();
-  const heap = usedHeap();
-  const cpu = process.cpuUsage();
-  const start = process.hrtime.bigint();
-  const frames = spin(stand.turn, turns);
-  const ns = elapsedNs(start);
-  const bytes = usedHeap() - heap - probe;
-  const { user, system } = process.cpuUsage(cpu);
+  const { frames, ns, bytes, cpuNs } = measured(stand, turns);
   stand.edge.turnNs = Math.max(1, Math.round(ns / turns));
-  return { rate: (frames * 1e9) / ns, bytes: (bytes * 1e6) / frames, share: ((user + system) * 1000) / ns };
+  return { rate: (frames * 1e9) / ns, bytes: ((bytes - probe) * 1e6) / frames, share: cpuNs / ns };
 }
 
 /** Throws unless every frame went where it should: a bench of a switch that loses frames measures nothing. */
@@ -110,7 +111,7 @@ function measureRate(
   const perTurn = stand.sending * BURST_COUNT;
   const trial = repetition(stand, Math.max(2000, stand.passTurns), 0);
   const turns = Math.max(1, Math.round((trial.rate * seconds) / perTurn));
-  const probe = probeBytes();
+  const probe = probeBytes(stand);
   const flooded = sumOf(stand, PortCell.FLOODED);
   const runs = Array.from({ length: repetitions }, () => repetition(stand, turns, probe));
   const floods = scenario.traffic === TRAFFIC.flood8 || scenario.traffic === TRAFFIC.flood8Forms;
