@@ -34,6 +34,16 @@ export interface FlowOptions {
   readonly size?: number;
 }
 
+export interface PingOptions {
+  readonly count?: number;
+  /** Bytes of payload. */
+  readonly size?: number;
+  /** Seconds between two requests. */
+  readonly interval?: number;
+  /** Seconds for the last answers to come in. */
+  readonly wait?: number;
+}
+
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;
@@ -77,12 +87,18 @@ export class Host {
     return (await execa('ip', ['netns', 'exec', this.netns, command, ...args])).stdout;
   }
 
-  /** How many of `count` echo requests were answered. */
-  async ping(address: string, options: { count?: number; size?: number; interval?: number } = {}): Promise<number> {
-    const { count = 3, size = 56, interval = 0.05 } = options;
-    const args = ['-n', '-c', `${count}`, '-i', `${interval}`, '-s', `${size}`, '-W', '1', address];
+  /**
+   * How many of the first `count` echo requests were answered. A late answer counts, since the machine may be busy: only what has not come
+   * after `wait` seconds is lost.
+   */
+  async ping(address: string, options: PingOptions = {}): Promise<number> {
+    const { count = 3, size = 56, interval = 0.05, wait = 5 } = options;
+    const deadline = Math.ceil(count * interval + wait);
+    // With a deadline ping goes on until it has `count` answers, whichever they are.
+    const args = ['-n', '-c', `${count}`, '-i', `${interval}`, '-s', `${size}`, '-w', `${deadline}`, address];
     const { stdout } = await execa('ip', ['netns', 'exec', this.netns, 'ping', ...args], { reject: false });
-    return Number(/, (\d+) received/.exec(stdout)?.[1] ?? 0);
+    const answered = new Set([...stdout.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, sequence]) => Number(sequence)));
+    return [...answered].filter((sequence) => sequence <= count).length;
   }
 
   /** A number of /sys/class/net/DEVICE/, as `statistics/rx_packets` or `ifindex`. */

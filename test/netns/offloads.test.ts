@@ -155,7 +155,7 @@ describeNeeds(REAL, 'OX system-dpdk "MTU increase", "MTU decrease", "MTU upper b
     await daemon.apply(document(1500));
     await b.run('ip', 'link', 'set', 'eth0', 'mtu', '9000');
     await a.run('ip', 'link', 'set', 'eth0', 'mtu', '9000');
-    expect(await a.ping('10.7.0.2', { size: 4000, count: 2 })).toBe(0);
+    expect(await a.ping('10.7.0.2', { size: 4000, count: 2, wait: 1 })).toBe(0);
     expect((await daemon.port('a')).dropped.giant).toBeGreaterThanOrEqual(2);
     await a.run('ip', 'link', 'set', 'eth0', 'mtu', '1500');
   });

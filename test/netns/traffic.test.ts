@@ -91,7 +91,7 @@ describeNeeds(REAL, 'traffic between TAPs in namespaces', () => {
     const cut = bridge([{ ...port('a', 1), vlan: { tag: 10 } }, port('b', 2), port('c', 3)]);
     const joined = bridge([port('a', 1), port('b', 2), port('c', 3)].map((one) => ({ ...one, vlan: { tag: 10 } })));
     await daemon.apply(cut);
-    expect(await a.ping('10.9.0.2', { count: 2 })).toBe(0);
+    expect(await a.ping('10.9.0.2', { count: 2, wait: 1 })).toBe(0);
     await daemon.apply(joined);
     expect(await a.ping('10.9.0.2')).toBe(3);
     await daemon.apply(document());

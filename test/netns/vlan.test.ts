@@ -212,8 +212,8 @@ describeNeeds(REAL, 'VLANs end to end', () => {
     it('passes ping, ping6 and TCP; the other VLAN hears nothing', async () => {
       const { a, b, c } = await joined(lab, vlans);
       await reaches(a, b);
-      expect(await a.ping('10.8.0.3', { count: 2 })).toBe(0);
-      expect(await c.ping('10.8.0.1', { count: 2 })).toBe(0);
+      expect(await a.ping('10.8.0.3', { count: 2, wait: 1 })).toBe(0);
+      expect(await c.ping('10.8.0.1', { count: 2, wait: 1 })).toBe(0);
     });
   });
 });

@@ -1,0 +1,170 @@
+/**
+ * The documents of examples/ run as they are, but for the names of the namespaces, which here carry the lab's prefix. The daemon and what the
+ * comments call the host live in a namespace, so that this machine's routing stays as it is. What must pass passes, the rest doesn't.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadFile } from '../../control/config/load.ts';
+import { describeNeeds } from '../needs.ts';
+import type { Daemon } from './daemon.ts';
+import { BROADCAST, frame, MARKER, mac } from './frames.ts';
+import type { Host } from './host.ts';
+import { Lab, REAL } from './lab.ts';
+
+const FOLDER = fileURLToPath(new URL('../../examples/', import.meta.url));
+const MEGABYTE = 1 << 20;
+
+/** The text of an example with the namespaces' names of a lab. */
+function example(lab: Lab, file: string): string {
+  return readFileSync(FOLDER + file, 'utf8').replace(
+    /\bnetns: (\w+)/g,
+    (_, name: string) => `netns: ${lab.name(name)}`,
+  );
+}
+
+async function moves(from: Host, to: Host, address: string): Promise<void> {
+  await to.serve(address, 8080);
+  const { sent, received } = await from.transfer(address, 8080, 4 * MEGABYTE);
+  expect(received).toBe(sent);
+}
+
+describe('examples', () => {
+  const files = readdirSync(FOLDER).filter((file) => file.endsWith('.yaml'));
+
+  it('every document has a test of its own here', () => {
+    const text = readFileSync(fileURLToPath(import.meta.url), 'utf8');
+    expect(files.filter((file) => !text.includes(`lab, '${file}'`))).toEqual([]);
+  });
+
+  it.each(files)('%s is valid, and says what passes and what does not', (file) => {
+    expect(loadFile(FOLDER + file).bridges).not.toEqual([]);
+    const text = readFileSync(FOLDER + file, 'utf8');
+    for (const word of ['Passes:', "Doesn't:", 'Before:', 'Run:', 'Try:']) expect(text).toContain(`# ${word}`);
+  });
+});
+
+describeNeeds(REAL, 'examples/isolated.yaml', () => {
+  let lab: Lab;
+  let hosts: Record<'red1' | 'red2' | 'blue1' | 'blue2', Host>;
+  let daemon: Daemon;
+  beforeAll(async () => {
+    lab = new Lab();
+    hosts = await lab.hosts(['red1', 'red2', 'blue1', 'blue2']);
+    daemon = await lab.daemon(example(lab, 'isolated.yaml'));
+  });
+  afterAll(() => lab.close());
+
+  it('passes: hosts of one tenant reach each other', async () => {
+    const { red1, red2, blue1, blue2 } = hosts;
+    expect(await red1.ping('10.0.0.2')).toBe(3);
+    expect(await red1.ping('fd00::2')).toBe(3);
+    expect(await blue1.ping('10.0.0.4')).toBe(3);
+    expect(await blue2.ping('fd00::3')).toBe(3);
+    await moves(red1, red2, '10.0.0.2');
+    await moves(blue2, blue1, 'fd00::3');
+  });
+
+  it('does not pass: nothing between the tenants', async () => {
+    const { red1, red2, blue1, blue2 } = hosts;
+    const others = ['10.0.0.3', '10.0.0.4', 'fd00::3', 'fd00::4'];
+    const tries = others.map((address) => red1.ping(address, { count: 2, wait: 1 }));
+    expect(await Promise.all([...tries, blue2.ping('10.0.0.1', { count: 2, wait: 1 })])).toEqual([0, 0, 0, 0, 0]);
+    await Promise.all([red2, blue1, blue2].map((host) => host.sniff('eth0', MARKER)));
+    const own = [BROADCAST, '333300000001', mac(0x999)].map((to) => frame(to, mac(1), []));
+    const tagged = frame(BROADCAST, mac(1), [{ vlan: 20 }], 'into the other VLAN');
+    await red1.send('eth0', [tagged, ...own]);
+    expect((await red2.frames('eth0', 3)).sort()).toEqual([...own].sort());
+    expect(await blue1.frames('eth0', 1, 0.3)).toEqual([]);
+    expect(await blue2.frames('eth0', 1, 0.1)).toEqual([]);
+    expect((await daemon.port('red1')).dropped['tagged-on-access']).toBe(1);
+  });
+});
+
+describeNeeds(REAL, 'examples/routed.yaml', () => {
+  let lab: Lab;
+  let router: Host;
+  let web: Host;
+  let db: Host;
+  beforeAll(async () => {
+    lab = new Lab();
+    ({ web, db, hub: router } = await lab.hosts(['web', 'db', 'hub']));
+    await lab.daemon(example(lab, 'routed.yaml'));
+  });
+  afterAll(() => lab.close());
+
+  const forward = (on: 0 | 1) =>
+    router.run('sysctl', '-qw', `net.ipv4.ip_forward=${on}`, `net.ipv6.conf.all.forwarding=${on}`);
+
+  it('does not pass without the kernel: the switch alone joins nothing', async () => {
+    await forward(0);
+    expect(await web.ping('10.0.10.1')).toBe(3);
+    expect(await web.ping('10.0.20.2', { count: 2, wait: 1 })).toBe(0);
+    expect(await web.ping('fd00:20::2', { count: 2, wait: 1 })).toBe(0);
+  });
+
+  it('passes: from one segment to the other by one hop, ping, ping6 and TCP', async () => {
+    await forward(1);
+    expect(await web.ping('10.0.20.2')).toBe(3);
+    expect(await db.ping('fd00:10::2')).toBe(3);
+    expect(await web.run('ping', '-n', '-c', '1', '-W', '5', '10.0.20.2')).toContain('ttl=63');
+    await moves(web, db, '10.0.20.2');
+    await moves(db, web, 'fd00:10::2');
+  });
+
+  it('does not pass: frames from VLAN 10 into VLAN 20', async () => {
+    await db.sniff('eth0', MARKER);
+    await router.sniff('weft-10', MARKER);
+    const frames = [BROADCAST, mac(0x999)].map((to) => frame(to, mac(1), []));
+    await web.send('eth0', frames);
+    expect((await router.frames('weft-10', 2)).sort()).toEqual(frames.sort());
+    expect(await db.frames('eth0', 1, 0.3)).toEqual([]);
+  });
+});
+
+describeNeeds({ ...REAL, tools: [...REAL.tools, 'nft'] }, 'examples/nat.yaml', () => {
+  const UPLINK = '198.51.100.1';
+  const OUTSIDE = '198.51.100.2';
+  let lab: Lab;
+  let router: Host;
+  let outside: Host;
+  let app1: Host;
+  let app2: Host;
+  beforeAll(async () => {
+    lab = new Lab();
+    ({ app1, app2, outside, hub: router } = await lab.hosts(['app1', 'app2', 'outside', 'hub']));
+    await router.run('ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside.netns);
+    for (const [host, device, address] of [
+      [router, 'uplink', UPLINK],
+      [outside, 'eth0', OUTSIDE],
+    ] as const) {
+      await host.run('ip', 'addr', 'add', `${address}/24`, 'dev', device);
+      await host.run('ip', 'link', 'set', device, 'up');
+    }
+    await router.run('sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    await router.run('nft', '-f', `${FOLDER}nat.nft`);
+    await lab.daemon(example(lab, 'nat.yaml'));
+  });
+  afterAll(() => lab.close());
+
+  it('passes: the private hosts among themselves', async () => {
+    expect(await app1.ping('10.0.30.3')).toBe(3);
+    await moves(app2, app1, '10.0.30.2');
+  });
+
+  it('passes: to the outside, which sees the host’s address', async () => {
+    expect(await app1.ping(OUTSIDE)).toBe(3);
+    await outside.peers(8000);
+    expect(await app1.askPeer(OUTSIDE, 8000)).toBe(UPLINK);
+    expect(await app2.askPeer(OUTSIDE, 8000)).toBe(UPLINK);
+    await moves(app2, outside, OUTSIDE);
+  });
+
+  it('does not pass: a connection from outside, even with a route', async () => {
+    await app1.serve('10.0.30.2', 9000);
+    expect(await app2.connect('10.0.30.2', 9000)).toMatchObject({ result: 'open' });
+    await outside.run('ip', 'route', 'add', '10.0.30.0/24', 'via', UPLINK);
+    expect((await outside.connect('10.0.30.2', 9000)).result).not.toBe('open');
+    expect(await outside.ping('10.0.30.2', { count: 2, wait: 1 })).toBe(0);
+  });
+});
