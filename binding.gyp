@@ -7,6 +7,7 @@
         "native/addon.cc",
         "native/engine.cc",
         "native/finish.cc",
+        "native/namespace.cc",
         "native/receive.cc",
         "native/registry.cc",
         "native/tap.cc",

@@ -19,7 +19,8 @@ export function settle(lane: Lane): void {
   const refused = i32[lane.blockAt + Block.REFUSED_COUNT]!;
   for (let k = 0; k < refused; k++) {
     const at = lane.refusedAt + k * Refused.WORDS;
-    drop(lane, i32[at + Refused.PORT]!, i32[at + Refused.REASON]!);
+    const entries = i32[at + Refused.COUNT]!;
+    for (let n = 0; n < entries; n++) drop(lane, i32[at + Refused.PORT]!, i32[at + Refused.REASON]!);
   }
 }
 

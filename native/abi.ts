@@ -35,6 +35,7 @@ const SIZES: Readonly<Record<string, number>> = {
   RECEIVE_SLOTS_COUNT: limits.RECEIVE_SLOTS_COUNT,
   REFUSED_COUNT_MAX: layout.REFUSED_COUNT_MAX,
   SLOTS_COUNT: limits.SLOTS_COUNT,
+  WAIT_MS_MAX: limits.WAIT_MS_MAX,
   WORKERS_MAX: limits.WORKERS_MAX,
 };
 

@@ -52,8 +52,9 @@ Napi::Value create_arena(const Napi::CallbackInfo& info) {
   const double bytes = info.Length() > 0 && info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
   const bool huge = info.Length() > 1 && info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
   bool got_huge = false;
-  const Failure failure = bytes < 4096 || bytes > 2147483647.0 ? Failure{EINVAL, "memfd_create", "arena", "an arena has 4 KiB to 2 GiB"}
-                                                               : Registry::get().create_arena(static_cast<size_t>(bytes), huge, &got_huge);
+  const bool fits = bytes >= 4096 && bytes <= 2147483647.0;  // no number is neither
+  const Failure failure = fits ? Registry::get().create_arena(static_cast<size_t>(bytes), huge, &got_huge)
+                               : Failure{EINVAL, "memfd_create", "arena", "an arena has 4 KiB to 2 GiB"};
   if (failure) {
     raise(info.Env(), failure);
     return info.Env().Undefined();
@@ -65,9 +66,10 @@ Napi::Value create_arena(const Napi::CallbackInfo& info) {
 
 Napi::Value map_arena(const Napi::CallbackInfo& info) {
   Environment& state = environment(info.Env());
-  if (state.mapping == nullptr) state.mapping = Registry::get().map_arena();
+  int error = 0;
+  if (state.mapping == nullptr) state.mapping = Registry::get().map_arena(&error);
   if (state.mapping == nullptr) {
-    raise(info.Env(), {errno != 0 ? errno : ENOENT, "mmap", "arena", "createArena comes first"});
+    raise(info.Env(), {error, "mmap", "arena", error == ENOENT ? "createArena comes first" : nullptr});
     return info.Env().Undefined();
   }
   auto* const keep = new std::shared_ptr<Mapping>(state.mapping);
@@ -121,8 +123,8 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
   Environment& state = environment(info.Env());
   const int32_t index = number(info, 0);
   const std::string io = text(info, 1);
-  if (state.mapping == nullptr || state.engine != nullptr || index < 0 || index >= reinterpret_cast<int32_t*>(state.mapping->at())[kHeaderWorkers]) {
-    raise(info.Env(), {EINVAL, "engineOpen", "worker", "map the arena first, open once, with an index below the arena's worker count"});
+  if (state.mapping == nullptr || state.engine != nullptr || !Engine::fits(*state.mapping, index)) {
+    raise(info.Env(), {EINVAL, "engineOpen", "worker", "map an arena with a header first, open once, with an index below its worker count"});
     return info.Env().Undefined();
   }
   state.engine = std::make_unique<Engine>(state.mapping, index);
@@ -134,6 +136,11 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   return Napi::Number::New(info.Env(), static_cast<int>(got));
+}
+
+Napi::Value ring_error(const Napi::CallbackInfo& info) {
+  const auto& engine = environment(info.Env()).engine;
+  return Napi::Number::New(info.Env(), engine == nullptr ? 0 : engine->ring_error());
 }
 
 void engine_close(const Napi::CallbackInfo& info) { environment(info.Env()).engine.reset(); }
@@ -185,6 +192,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("devices", Napi::Function::New(env, devices));
   exports.Set("kick", Napi::Function::New(env, kick));
   exports.Set("engineOpen", Napi::Function::New(env, engine_open));
+  exports.Set("ringError", Napi::Function::New(env, ring_error));
   exports.Set("engineClose", Napi::Function::New(env, engine_close));
   exports.Set("attachQueue", Napi::Function::New(env, attach_queue));
   exports.Set("detachQueue", Napi::Function::New(env, detach_queue));

@@ -37,6 +37,8 @@ export interface Addon {
 
   /** Makes this thread worker `index`: its ring, epoll set and scratch. Returns WorkerIo. */
   engineOpen(index: number, io: 'auto' | 'io_uring' | 'read-write'): number;
+  /** errno of what kept this worker from using io_uring though it was allowed to: 0 when nothing did. */
+  ringError(): number;
   engineClose(): void;
   /** Serves queue `queue` of device `handle` as `port` from the next turn on. 0, or −errno. */
   attachQueue(port: number, handle: number, queue: number): number;

@@ -15,7 +15,37 @@ constexpr int kEventsMax = 128;
 // While queues are known to be ready, new ones are looked for only every so many turns: a system call less per turn.
 constexpr uint32_t kLookEvery = 8;
 constexpr uint64_t kControlKey = 0;
+constexpr int64_t kPageBytes = 4096;
 }  // namespace
+
+bool Engine::fits(const Mapping& mapping, int32_t index) {
+  const int32_t* const header = reinterpret_cast<const int32_t*>(mapping.at());
+  if (header[kHeaderMagic] != kArenaMagic || header[kHeaderVersion] != kArenaVersion) return false;
+  const int64_t bytes = header[kHeaderBytes], stride = header[kHeaderWorkerStride];
+  if (bytes <= 0 || static_cast<size_t>(bytes) > mapping.bytes() || stride <= 0) return false;
+  if (index < 0 || index >= header[kHeaderWorkers] || index >= kWorkersMax) return false;
+  constexpr int32_t kWord = sizeof(int32_t);
+  const struct {
+    int32_t word;
+    int64_t bytes;
+  } regions[] = {
+      {kHeaderBlockAt, kBlockCellsAt + (kCellSentNs + 1) * static_cast<int64_t>(sizeof(double))},
+      {kHeaderBatchesAt, kReceiveSlots * kBatchWords * kWord},
+      {kHeaderReceiveListAt, kReceiveSlots * kWord},
+      {kHeaderQueuesAt, kPortsMax * kQueueWords * kWord},
+      {kHeaderDirtyAt, kPortsMax * kWord},
+      {kHeaderRefusedAt, kRefusedMax * kRefusedWords * kWord},
+      {kHeaderListsAt, kPortsMax * kListMax * kWord},
+      {kHeaderFactsAt, kSlots * kFactWords * kWord},
+      {kHeaderHeadsAt, kSlots * kHeadStride},
+      {kHeaderLargeAt, kLargeCount * kLargeStride},
+  };
+  for (const auto& region : regions) {
+    const int64_t at = header[region.word] + stride * index;
+    if (at < kPageBytes || at % kPageBytes != 0 || at + region.bytes > bytes) return false;
+  }
+  return header[kHeaderHeadsAt] < header[kHeaderLargeAt];
+}
 
 uint8_t* Engine::region(int32_t word) const {
   const int32_t* const header = reinterpret_cast<const int32_t*>(arena_);
@@ -25,6 +55,7 @@ uint8_t* Engine::region(int32_t word) const {
 Engine::Engine(std::shared_ptr<Mapping> mapping, int32_t index)
     : mapping_(std::move(mapping)),
       arena_(mapping_->at()),
+      arena_bytes_(static_cast<uint32_t>(reinterpret_cast<const int32_t*>(arena_)[kHeaderBytes])),
       index_(index),
       block_(words(kHeaderBlockAt)),
       batches_(words(kHeaderBatchesAt)),
@@ -39,9 +70,16 @@ Engine::Engine(std::shared_ptr<Mapping> mapping, int32_t index)
       scratch_(kScratchBytes),
       finisher_(scratch_.data(), scratch_.size()) {
   ready_.reserve(kPortsMax);
+  readings_.reserve(kPortsMax);
 }
 
+/// The successor may come as soon as the number is free: by then no queue is held here, nor by the ring, which the kernel takes apart
+/// later than it is closed.
 Engine::~Engine() {
+  for (int32_t port = 1; port < kPortsMax; port++) {
+    if (ends_[port] != nullptr) detach(port);
+  }
+  uring_.close();
   if (taken_) Registry::get().free_worker(index_);
 }
 
@@ -54,7 +92,7 @@ Io Engine::open(Io want, int* error) {
   epoll_ = Descriptor::epoll_create();
   control_ = Registry::get().control(index_);
   if (!epoll_.valid() || control_ < 0) {
-    *error = epoll_.valid() ? EINVAL : errno;
+    *error = epoll_.valid() ? EMFILE : errno;
     return Io::kNone;
   }
   epoll_event event{};
@@ -68,12 +106,15 @@ Io Engine::open(Io want, int* error) {
   if (want == Io::kReadWrite) return io_;
   rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
   ::setrlimit(RLIMIT_MEMLOCK, &limit);
+  // The kernel refuses a file table that is larger than the limit of open files.
+  uint32_t files = kFilesCount;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < files) files = static_cast<uint32_t>(limit.rlim_cur);
   // Heads and large buffers lie side by side: one registered buffer holds every frame that is sent whole.
   const size_t bytes = static_cast<size_t>(large_ - heads_) + static_cast<size_t>(kLargeCount) * kLargeStride;
-  *error = -uring_.open(kRingEntries, kFilesCount, heads_, bytes);
+  ring_error_ = *error = -uring_.open(kRingEntries, files, heads_, bytes);
   if (*error == 0) {
     io_ = Io::kUring;
-    for (uint32_t k = kFilesCount; k > 0; k--) free_files_.push_back(k - 1);
+    for (uint32_t k = files; k > 0; k--) free_files_.push_back(k - 1);
   }
   return want == Io::kUring && io_ != Io::kUring ? Io::kNone : io_;
 }
@@ -152,20 +193,25 @@ int Engine::look(int wait_ms) {
 }
 
 int32_t Engine::turn() {
+  if (broken_ != 0) return -broken_;
   block_[kBlockWoken] = 0;
   block_[kBlockSlotsUsed] = 0;
   block_[kBlockLargeUsed] = 0;
   block_[kBlockBatchesCount] = 0;
   block_[kBlockReceivedCount] = 0;
   block_[kBlockRefusedCount] = 0;
-  const bool listed = block_[kBlockDirtyCount] > 0;
-  if (listed) transmit();
+  refused_last_ = 0;
+  const bool listed = block_[kBlockDirtyCount] != 0;
+  if (listed) {
+    transmit();
+    if (broken_ != 0) return -broken_;
+  }
   read_clock(kCellSentNs);
   if (ready_.empty() || ++looks_skipped_ >= kLookEvery) {
     looks_skipped_ = 0;
     const bool may_wait = ready_.empty() && !listed;
     if (may_wait && block_[kBlockYield] != 0) ::sched_yield();
-    const int wait_ms = may_wait ? block_[kBlockWaitMs] : 0;
+    const int wait_ms = may_wait ? std::clamp(block_[kBlockWaitMs], 0, kWaitMsMax) : 0;
     const int found = look(wait_ms);
     if (found < 0) return found;
     if (wait_ms > 0) read_clock(kCellNowNs);

@@ -13,6 +13,9 @@
 
 namespace weft {
 
+/// A virtio_net_hdr (virtio 1.2, section 5.1.6) before every frame that a TAP gives or takes.
+inline constexpr int32_t kVnetBytes = 12;
+
 enum class Io { kNone = 0, kReadWrite = 1, kUring = 2 };
 
 /// What reading one queue in one turn came to.
@@ -83,6 +86,8 @@ class Engine {
   int32_t receive_uring();
   int32_t receive_limit() const;
   int32_t receive_plain();
+  uint8_t* read_at(int32_t slot) const { return large_ + static_cast<size_t>(slot) * kLargeStride + kHeadroomBytes - kVnetBytes; }
+  void accept(QueueEnd& end, int32_t slot, int32_t result);
   int32_t ask();
   int collect(int32_t* results, uint32_t count);
   void take_result(QueueEnd& end, int32_t slot, int32_t result, Reading& reading);

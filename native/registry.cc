@@ -49,10 +49,12 @@ Failure Registry::create_arena(size_t bytes, bool want_huge, bool* got_huge) {
   return {};
 }
 
-std::shared_ptr<Mapping> Registry::map_arena() {
+std::shared_ptr<Mapping> Registry::map_arena(int* error) {
   const std::lock_guard<std::mutex> guard(lock_);
+  *error = ENOENT;
   if (!arena_.valid()) return nullptr;
   void* const at = ::mmap(nullptr, arena_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, arena_.get(), 0);
+  *error = errno;
   if (at == MAP_FAILED) return nullptr;
   return std::make_shared<Mapping>(at, arena_bytes_);
 }

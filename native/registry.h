@@ -42,8 +42,8 @@ class Registry {
   static Registry& get();
 
   Failure create_arena(size_t bytes, bool want_huge, bool* got_huge);
-  /// A new mapping of the arena; null when there is no arena or no address space.
-  std::shared_ptr<Mapping> map_arena();
+  /// A new mapping of the arena; null and errno when there is no arena (ENOENT) or no address space.
+  std::shared_ptr<Mapping> map_arena(int* error);
 
   int32_t add(std::shared_ptr<Device> device);
   std::shared_ptr<Device> find(int32_t handle);

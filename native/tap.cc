@@ -107,8 +107,13 @@ void read_device_counters(void* argument) {
 
 }  // namespace
 
+/// No name that the kernel would refuse, cut short or take for a pattern ("tap%d" makes a device per queue).
+static bool is_name(const std::string& name) {
+  return !name.empty() && name.size() < IFNAMSIZ && name.find_first_of(std::string_view("%/: \t\n\0", 7)) == std::string::npos;
+}
+
 OpenedTap open_tap(const std::string& name, int32_t queues, const char* netns) {
-  if (name.empty() || name.size() >= IFNAMSIZ) return {{EINVAL, "TUNSETIFF", name, "a device name has 1 to 15 characters"}, nullptr, false};
+  if (!is_name(name)) return {{EINVAL, "TUNSETIFF", name, "a device name has 1 to 15 characters, none of them blank, %, / or :"}, nullptr, false};
   if (queues < 1 || queues > kWorkersMax) return {{EINVAL, "TUNSETIFF", name, "a TAP has 1 to 16 queues"}, nullptr, false};
   Errand errand{name, queues, {}};
   const Failure failure = in_namespace(netns, run_errand, &errand);

@@ -8,11 +8,12 @@
 namespace weft {
 
 namespace {
-constexpr uint32_t kVnetBytes = 12;
-constexpr int32_t kSegmentsMax = 256;
-// user_data of a write: this bit, the port, the list entry.
+constexpr uint32_t kSegmentsMax = 256;
+// user_data of a write: this bit, the entry's place in its list, the port, the list entry.
 constexpr uint64_t kWrite = uint64_t{1} << 62;
+constexpr int kPlaceShift = 48;
 constexpr int kPortShift = 32;
+static_assert(kListMax <= 1 << (62 - kPlaceShift) && kPortsMax <= 1 << (kPlaceShift - kPortShift));
 
 int32_t reason_of(int error) {
   switch (error) {
@@ -58,21 +59,32 @@ void Engine::refuse(int32_t port, int32_t entry, int32_t reason) {
   queue[kQueueSent]--;
   queue[kQueueBytes] -= facts[kFactLength];
   queue[kQueueSegments] -= facts[kFactSegments];
-  if (block_[kBlockRefusedCount] >= kRefusedMax) return;
-  int32_t* const refused = refused_ + block_[kBlockRefusedCount]++ * kRefusedWords;
+  const int32_t count = block_[kBlockRefusedCount];
+  int32_t* const last = refused_ + (count - 1) * kRefusedWords;
+  // A port that is down refuses its whole list: one record. Should they run out after all, a loss is counted at the wrong port rather than nowhere.
+  if (count > 0 && ((last[kRefusedPort] == port && last[kRefusedReason] == reason) || count == kRefusedMax)) {
+    last[kRefusedCount]++;
+    return;
+  }
+  int32_t* const refused = last + kRefusedWords;
   refused[kRefusedEntry] = entry;
   refused[kRefusedPort] = port;
   refused[kRefusedReason] = reason;
+  refused[kRefusedCount] = 1;
+  block_[kBlockRefusedCount] = count + 1;
 }
 
-/// A write's completion: there is one only where it failed.
+/// A write's completion: there is one only where it failed. Several segments of one entry are one refusal.
 void Engine::refuse_completion(const io_uring_cqe& done) {
-  if (done.res < 0) refuse(static_cast<int32_t>(done.user_data >> kPortShift & 0xffff), static_cast<int32_t>(done.user_data), reason_of(-done.res));
+  if (done.res >= 0 || done.user_data == refused_last_) return;
+  refused_last_ = done.user_data;
+  refuse(static_cast<int32_t>(done.user_data >> kPortShift & 0xffff), static_cast<int32_t>(done.user_data), reason_of(-done.res));
 }
 
 void Engine::flush() {
   if (io_ == Io::kUring && uring_.pending() > 0) {
-    uring_.submit(0);
+    const int failed = uring_.submit();
+    if (failed < 0) broken_ = -failed;
     io_uring_cqe done;
     while (uring_.take(&done)) refuse_completion(done);
   }
@@ -80,10 +92,12 @@ void Engine::flush() {
   finisher_.reset();
 }
 
-void Engine::send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed) {
+/// False when the frame was refused at once.
+bool Engine::send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed) {
   if (io_ != Io::kUring) {
-    if (uninterrupted([&] { return ::write(end.fd, at, bytes); }) < 0) refuse(end.port, entry, reason_of(errno));
-    return;
+    if (uninterrupted([&] { return ::write(end.fd, at, bytes); }) >= 0) return true;
+    refuse(end.port, entry, reason_of(errno));
+    return false;
   }
   if (uring_.room() == 0) flush();
   io_uring_sqe* const request = uring_.next();
@@ -94,7 +108,8 @@ void Engine::send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t byte
   request->len = bytes;
   request->off = static_cast<uint64_t>(-1);
   request->rw_flags = RWF_NOWAIT;
-  request->user_data = kWrite | static_cast<uint64_t>(end.port) << kPortShift | static_cast<uint32_t>(entry);
+  request->user_data = kWrite | list_at_ << kPlaceShift | static_cast<uint64_t>(end.port) << kPortShift | static_cast<uint32_t>(entry);
+  return true;
 }
 
 /// A frame whose tail lies elsewhere than behind its head goes as two pieces.
@@ -131,6 +146,8 @@ void Engine::put_finished(QueueEnd& end, int32_t entry) {
   frame.needs_checksum = (facts[kFactFlags] & kFlagNeedsChecksum) != 0;
   frame.checksum_start = static_cast<uint16_t>(checksum);
   frame.checksum_offset = static_cast<uint16_t>(checksum >> 16);
+  // Room for every segment beforehand: a flush among them would free scratch that the rest of them lie in.
+  if (io_ == Io::kUring && uring_.room() < kSegmentsMax) flush();
   Range finished[kSegmentsMax];
   int32_t count = finisher_.finish(frame, kVnetBytes, finished, kSegmentsMax);
   if (count == kNoScratch) {
@@ -141,7 +158,9 @@ void Engine::put_finished(QueueEnd& end, int32_t entry) {
     refuse(end.port, entry, count == kNoScratch ? kDropEgressFull : kDropBadOffload);
     return;
   }
-  for (int32_t k = 0; k < count; k++) send(end, entry, finished[k].at - kVnetBytes, finished[k].bytes + kVnetBytes, false);
+  for (int32_t k = 0; k < count; k++) {
+    if (!send(end, entry, finished[k].at - kVnetBytes, finished[k].bytes + kVnetBytes, false)) return;
+  }
 }
 
 void Engine::put_frame(QueueEnd& end, int32_t entry) {
@@ -157,12 +176,28 @@ void Engine::put_frame(QueueEnd& end, int32_t entry) {
   }
 }
 
-void Engine::transmit_queue(int32_t port) {
-  int32_t* const queue = queues_ + port * kQueueWords;
-  const int32_t* const entries = lists_ + port * kListMax;
-  const int32_t count = std::min(queue[kQueueCount], kListMax);
+/// Whether an entry names a slot whose facts lie in the arena. Facts are TypeScript's; a mistake there must not become a write to
+/// foreign memory. About a nanosecond a frame.
+bool Engine::is_sound(int32_t entry) const {
+  const int32_t slot = entry & kEntrySlotMask;
+  if (slot >= kSlots) return false;
+  const int32_t* const facts = fact(slot);
+  const uint32_t head_at = static_cast<uint32_t>(facts[kFactHeadAt]);
+  const uint32_t head = static_cast<uint32_t>(facts[kFactHeadBytes]);
+  const uint32_t length = static_cast<uint32_t>(facts[kFactLength]);
+  const uint32_t tail_at = static_cast<uint32_t>(facts[kFactTailAt]);
+  if (length > static_cast<uint32_t>(kLargeStride) || head > length) return false;
+  if (head_at < uint32_t{kVnetBytes} || head_at > arena_bytes_ - head) return false;
+  return head == length || tail_at <= arena_bytes_ - (length - head);
+}
+
+/// Writes into the queue's record what its list holds; false when the list can't be trusted.
+bool Engine::account(int32_t* queue, const int32_t* entries) const {
+  const int32_t count = queue[kQueueCount];
+  if (count < 0 || count > kListMax) return false;
   int32_t bytes = 0, segments = 0;
   for (int32_t k = 0; k < count; k++) {
+    if (!is_sound(entries[k])) return false;
     const int32_t* const facts = fact(entries[k] & kEntrySlotMask);
     bytes += facts[kFactLength];
     segments += facts[kFactSegments];
@@ -170,9 +205,18 @@ void Engine::transmit_queue(int32_t port) {
   queue[kQueueSent] = count;
   queue[kQueueBytes] = bytes;
   queue[kQueueSegments] = segments;
+  return true;
+}
+
+bool Engine::transmit_queue(int32_t port) {
+  int32_t* const queue = queues_ + port * kQueueWords;
+  const int32_t* const entries = lists_ + port * kListMax;
+  if (!account(queue, entries)) return false;
   QueueEnd* const end = ends_[port].get();
+  const int32_t count = queue[kQueueCount];
   for (int32_t k = 0; k < count; k++) {
     const int32_t entry = entries[k];
+    list_at_ = static_cast<uint64_t>(k);
     if (end == nullptr) {
       refuse(port, entry, kDropEgressDown);
     } else if ((entry & (kFinishChecksum | kFinishSegment)) != 0) {
@@ -181,13 +225,16 @@ void Engine::transmit_queue(int32_t port) {
       put_frame(*end, entry);
     }
   }
+  return true;
 }
 
+/// Sends every list. A list that can't be trusted breaks the engine: that is a mistake of ours, not a bad frame.
 void Engine::transmit() {
-  const int32_t dirty = std::min(block_[kBlockDirtyCount], kPortsMax);
-  for (int32_t k = 0; k < dirty; k++) {
+  const int32_t dirty = block_[kBlockDirtyCount];
+  if (dirty < 0 || dirty > kPortsMax) broken_ = EFAULT;
+  for (int32_t k = 0; k < dirty && broken_ == 0; k++) {
     const int32_t port = dirty_[k];
-    if (port > 0 && port < kPortsMax) transmit_queue(port);
+    if (port < 1 || port >= kPortsMax || !transmit_queue(port)) broken_ = EFAULT;
   }
   // With queues known to be ready, the reads of this turn carry the writes down in the same system call.
   if (ready_.empty()) flush();

@@ -77,23 +77,32 @@ int Uring::set_file(uint32_t index, int fd) {
   return ring_register(ring_.get(), IORING_REGISTER_FILES_UPDATE, &update, 1) < 0 ? -errno : 0;
 }
 
-int Uring::submit(uint32_t complete) {
+int Uring::submit() {
   tail_ += pending_;
   __atomic_store_n(submission_tail_, tail_, __ATOMIC_RELEASE);
   uint32_t left = pending_;
   pending_ = 0;
-  // Requests complete inline, so one call does; another is made only when some were left or a completion is late.
-  while (left > 0 || ready() < complete) {
-    const uint32_t wait = left > 0 ? 0 : complete;
-    const int taken = static_cast<int>(::syscall(__NR_io_uring_enter, ring_.get(), left, wait, wait > 0 ? IORING_ENTER_GETEVENTS : 0u, nullptr, 0));
-    if (taken < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EBUSY || errno == EAGAIN) return -errno;
-      return -errno;
+  while (left > 0) {
+    const int taken = static_cast<int>(::syscall(__NR_io_uring_enter, ring_.get(), left, 0, 0u, nullptr, 0));
+    if (taken > 0) {
+      left -= std::min(left, static_cast<uint32_t>(taken));
+    } else if (taken == 0 || errno != EINTR) {
+      // Nobody but this call reads the queue, so what was not taken can be taken back: else it would be sent with other frames in it.
+      tail_ -= left;
+      __atomic_store_n(submission_tail_, tail_, __ATOMIC_RELEASE);
+      return taken == 0 ? -EIO : -errno;
     }
-    left -= std::min<uint32_t>(left, static_cast<uint32_t>(taken));
   }
   return 0;
+}
+
+int Uring::wait(uint32_t count) {
+  const __kernel_timespec second{1, 0};
+  io_uring_getevents_arg argument{};
+  argument.ts = reinterpret_cast<uint64_t>(&second);
+  constexpr unsigned kFlags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+  const auto enter = [&] { return ::syscall(__NR_io_uring_enter, ring_.get(), 0, count, kFlags, &argument, sizeof argument); };
+  return uninterrupted(enter) < 0 ? -errno : 0;
 }
 
 }  // namespace weft

@@ -18,6 +18,7 @@ class Uring {
   /// Sets the ring up with `entries` requests, `files` file slots and one registered buffer. 0, or −errno: then use plain calls.
   int open(uint32_t entries, uint32_t files, void* buffer, size_t bytes);
   bool is_open() const { return ring_.valid(); }
+  void close();
 
   /// Puts `fd` into file slot `index`, or empties it when fd is −1. 0, or −errno.
   int set_file(uint32_t index, int fd);
@@ -36,8 +37,12 @@ class Uring {
   /// The request that next() gave last.
   io_uring_sqe* last() { return &requests_[(tail_ + pending_ - 1) & mask_]; }
 
-  /// Submits what is pending and waits until `complete` completions are there. 0, or −errno.
-  int submit(uint32_t complete);
+  /// Submits all that is pending; what completes inline has its completion afterwards. 0, or −errno: then the rest was not submitted
+  /// and is forgotten.
+  int submit();
+
+  /// Waits for `count` completions, a second at the most. 0, or −errno.
+  int wait(uint32_t count);
 
   /// Takes one completion off the ring; false when there is none.
   bool take(io_uring_cqe* completion) {
@@ -49,9 +54,6 @@ class Uring {
   }
 
  private:
-  uint32_t ready() const { return __atomic_load_n(completion_tail_, __ATOMIC_ACQUIRE) - head_; }
-  void close();
-
   Descriptor ring_;
   void* rings_ = nullptr;
   size_t rings_bytes_ = 0;

@@ -120,8 +120,8 @@ export const Batch = { PORT: 0, FIRST: 1, COUNT: 2, WORDS: 4 } as const;
 /** A transmit queue's record. The path fills COUNT, the addon answers the rest. */
 export const Queue = { COUNT: 0, SENT: 1, BYTES: 2, SEGMENTS: 3, WORDS: 4 } as const;
 
-/** One list entry that a device did not take: which, where, and the reason for drop.ts. */
-export const Refused = { ENTRY: 0, PORT: 1, REASON: 2, WORDS: 4 } as const;
+/** List entries of one port that its device did not take for one reason (drop.ts): the first of them, and how many in a row. */
+export const Refused = { ENTRY: 0, PORT: 1, REASON: 2, COUNT: 3, WORDS: 4 } as const;
 export const REFUSED_COUNT_MAX = 4096;
 
 /** A list entry is a slot number with the work that native must finish for this egress in its high bits. */
