@@ -2,7 +2,7 @@
  * `memory` ports: frames from and to JavaScript in the same thread. Simulation and tests push what a host would send and take what it
  * would see; the demo without root uses two of them as its hosts.
  */
-import { FRAME_BYTES_MAX } from '../limits.ts';
+import { BATCH_COUNT_MAX, FRAME_BYTES_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { Block } from '../memory/layout.ts';
 import { closeBatch, hasRoom, receiveFrame } from './receive.ts';
@@ -46,7 +46,7 @@ export class MemoryPort implements ScriptPort {
 
   receive(lane: Lane): void {
     const first = lane.i32[lane.blockAt + Block.RECEIVED_COUNT]!;
-    while (this.#waiting.length > 0 && hasRoom(lane)) {
+    for (let k = 0; k < BATCH_COUNT_MAX && this.#waiting.length > 0 && hasRoom(lane); k++) {
       const frame = this.#waiting.shift()!;
       receiveFrame(lane, this.port, frame.bytes, frame.vnet);
     }

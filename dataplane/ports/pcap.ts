@@ -3,7 +3,7 @@
  * byte orders, micro- or nanoseconds; frames are replayed as fast as the switch takes them. Runs on the worker's thread; for tests.
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { FRAME_BYTES_MAX } from '../limits.ts';
+import { BATCH_COUNT_MAX, FRAME_BYTES_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { Block, BlockCell } from '../memory/layout.ts';
 import { closeBatch, hasRoom, receiveFrame } from './receive.ts';
@@ -56,7 +56,8 @@ export class PcapPort implements ScriptPort {
 
   receive(lane: Lane): void {
     const first = lane.i32[lane.blockAt + Block.RECEIVED_COUNT]!;
-    while (this.hasWork() && hasRoom(lane)) receiveFrame(lane, this.port, this.#frames[this.#next++]!, null);
+    for (let k = 0; k < BATCH_COUNT_MAX && this.hasWork() && hasRoom(lane); k++)
+      receiveFrame(lane, this.port, this.#frames[this.#next++]!, null);
     closeBatch(lane, this.port, first);
   }
 
