@@ -71,11 +71,15 @@ void Engine::settle_window(QueueEnd& end, const Reading& reading) {
   if (reading.gone) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, end.fd, nullptr);
 }
 
+/// How many frames this turn may receive.
+int32_t Engine::receive_limit() const { return std::clamp(block_[kBlockReceiveBudget], 1, kReadsMax); }
+
 int32_t Engine::receive_plain() {
+  const int32_t limit = receive_limit();
   int32_t used = 0;
   for (QueueEnd* const end : ready_) {
     Reading reading;
-    reading.asked = asked_of(*end, static_cast<uint32_t>(kReadsMax - used));
+    reading.asked = asked_of(*end, static_cast<uint32_t>(limit - used));
     if (reading.asked == 0) break;
     const int32_t first = block_[kBlockReceivedCount];
     for (uint32_t k = 0; k < reading.asked && !reading.dry && !reading.gone; k++) {
@@ -90,11 +94,12 @@ int32_t Engine::receive_plain() {
 
 /// Puts down the reads of as many ready queues as there is room for. How many reads.
 int32_t Engine::ask() {
+  const int32_t limit = receive_limit();
   int32_t used = 0;
   readings_.clear();
   for (const QueueEnd* const end : ready_) {
     Reading reading;
-    reading.asked = asked_of(*end, std::min(static_cast<uint32_t>(kReadsMax - used), uring_.room()));
+    reading.asked = asked_of(*end, std::min(static_cast<uint32_t>(limit - used), uring_.room()));
     if (reading.asked == 0) break;
     readings_.push_back(reading);
     for (uint32_t k = 0; k < reading.asked; k++, used++) {
