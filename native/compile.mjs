@@ -1,7 +1,7 @@
 /**
  * Compiles the project like `tsc -p`, and writes named integers into the code that uses them: `Fact.TAG` becomes `6`. Called by ready.mjs, in a process
  * of its own. V8 folds a constant of the same module, but loads one that was imported from its module's cell at every use, checks the
- * object's map and the number's kind, and can't fold the shift or the address that follows: a frame cost 1.6 times as much (bench/README.md).
+ * object's map and the number's kind, and can't fold the shift or the address that follows: a frame cost 1.3 times as much (bench/README.md).
  */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -2,7 +2,7 @@
 // [--huge]`. An arena is one per process, and so is what the engine has learned about the code. Prints one JSON object (Outcome).
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { getHeapStatistics } from 'node:v8';
+import { getHeapSpaceStatistics } from 'node:v8';
 import { PortCell } from '../../dataplane/memory/layout.ts';
 import { addon } from '../../native/binding.ts';
 import { BURST_COUNT } from './edge.ts';
@@ -25,7 +25,10 @@ export interface Outcome {
   readonly addressesPerSecond: readonly number[];
 }
 
+/** How much two probes of an idle heap differ, in bytes per million frames of the shortest repetition. */
+const PROBE_NOISE_BYTES = 4096;
 const CHUNK_TURNS = 50;
+const YOUNG = ['new_space', 'new_large_object_space'];
 
 function elapsedNs(since: bigint): number {
   return Number(process.hrtime.bigint() - since);
@@ -47,8 +50,14 @@ function coldStart(stand: Stand): { ms: number; rate: number }[] {
   return chunks;
 }
 
+/**
+ * Bytes in the young generation, where everything that code makes is born. The whole heap would not do: the collector goes on sweeping old
+ * space beside us, and compiled code counts too, so that a turn that makes nothing moved it by ±150 KB (2026-11-21).
+ */
 function usedHeap(): number {
-  return getHeapStatistics().used_heap_size;
+  let used = 0;
+  for (const space of getHeapSpaceStatistics()) if (YOUNG.includes(space.space_name)) used += space.space_used_size;
+  return used;
 }
 
 /** Frames, wall and CPU time, and heap of `turns` turns. */
@@ -124,11 +133,14 @@ function measureRate(
     const frames = spinEdge(stand.edge, turns >> 1);
     return elapsedNs(start) / frames;
   });
+  // Less than before means that a collection ran in between, and nothing but garbage of ours could have caused one.
+  if (runs.some((run) => run.bytes < -PROBE_NOISE_BYTES))
+    throw new Error(`${scenario.name}: garbage was collected meanwhile`);
   const rates = runs.map((run) => run.rate).sort((a, b) => a - b);
   const fast = rates[rates.length >> 1]! * 0.8;
   return {
     framesPerSecond: runs.map((run) => run.rate),
-    bytesPerMillionFrames: runs.map((run) => Math.max(0, Math.round(run.bytes))),
+    bytesPerMillionFrames: runs.map((run) => Math.round(run.bytes)),
     cpuShares: runs.map((run) => run.share),
     generatorNs,
     warmMs: chunks.find(({ rate }) => rate >= fast)?.ms ?? null,
