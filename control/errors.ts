@@ -17,7 +17,11 @@ export class WeftError extends Error {
   readonly status: number;
   /** What the user can do about it, one sentence, or null. */
   readonly hint: string | null;
-  constructor(code: string, message: string, options: { exitCode?: number; status?: number; hint?: string | null; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    options: { exitCode?: number; status?: number; hint?: string | null; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.name = new.target.name;
     this.code = code;

@@ -164,7 +164,11 @@ export interface Switch {
   addFdb(entry: { bridge: string; vlan: number; mac: string; port: string; type: 'static' | 'sticky' }): Promise<void>;
   deleteFdb(entry: { bridge: string; vlan: number; mac: string }): Promise<void>;
   /** Answers how many entries went. */
-  flushFdb(filter: { bridge?: string | undefined; port?: string | undefined; vlan?: number | undefined }): Promise<number>;
+  flushFdb(filter: {
+    bridge?: string | undefined;
+    port?: string | undefined;
+    vlan?: number | undefined;
+  }): Promise<number>;
   vlans(): VlanRow[];
   workers(): WorkerRow[];
   /** Ends a worker's thread and starts it again; other ports' traffic does not notice. */
