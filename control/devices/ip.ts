@@ -2,7 +2,7 @@
  * The one place that runs `ip` (and `tc`, iproute2 too): single commands, JSON answers, and batches of many in one process.
  * Called by the rest of control/devices on the main thread. Every failure becomes a DeviceError with a code and a hint.
  */
-import { execa, type Options } from 'execa';
+import { execFile } from 'node:child_process';
 import { DeviceError } from '../errors.ts';
 
 export interface IpResult {
@@ -19,25 +19,36 @@ export function ipEnvironment(): Record<string, string> {
   return { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' };
 }
 
-const IP_OPTIONS = { reject: false, stripFinalNewline: true } satisfies Options;
+const OUTPUT_BYTES_MAX = 256 << 20;
 
-export const runIp: RunIp = async (args, input, program = 'ip') => {
-  const stdin = input === undefined ? { stdin: 'ignore' as const } : { input };
-  const result = await execa(program, args, { ...IP_OPTIONS, ...stdin, env: ipEnvironment() });
-  if (result.exitCode !== undefined) return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
-  throw cannotRun(result.code, result.shortMessage ?? 'it was ended by a signal');
-};
+/**
+ * By node's own execFile: out of descriptors, a child process has no pipes, and execa (9.6, on Node 20) then throws on its way to the
+ * handler of the child's error, which ends the daemon as nobody's.
+ */
+export const runIp: RunIp = (args, input = '', program = 'ip') =>
+  new Promise((resolve, reject) => {
+    const options = { env: { ...process.env, ...ipEnvironment() }, maxBuffer: OUTPUT_BYTES_MAX };
+    const child = execFile(program, args, options, (error, stdout, stderr) => {
+      const exitCode = error === null ? 0 : error.code;
+      if (typeof exitCode === 'number') resolve({ exitCode, stdout: stdout.trimEnd(), stderr: stderr.trimEnd() });
+      else reject(cannotRun(exitCode ?? undefined, error?.message ?? 'it was ended by a signal'));
+    });
+    // It may end before it has read everything; then its exit code tells.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(input);
+  });
 
 export function cannotRun(code: string | undefined, message: string): DeviceError {
   if (code === 'ENOENT') {
     return new DeviceError('no-ip', 'the command ip was not found', 'Install the package iproute2.');
   }
-  const full = code === 'EAGAIN' || code === 'EMFILE' || code === 'ENOMEM';
-  return new DeviceError(
-    'ip-failed',
-    `ip could not be run: ${message}`,
-    full ? 'The host is out of processes, files or memory.' : null,
-  );
+  const hints: Readonly<Record<string, string>> = {
+    EMFILE: 'Raise the limit of open files (ulimit -n, LimitNOFILE=).',
+    EAGAIN: 'The host is out of processes.',
+    ENFILE: 'The host is out of files.',
+    ENOMEM: 'The host is out of memory.',
+  };
+  return new DeviceError('ip-failed', `ip could not be run: ${message}`, hints[code ?? ''] ?? null);
 }
 
 interface Kind {

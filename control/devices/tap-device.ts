@@ -91,15 +91,21 @@ export class TapDevices<H> {
   async create(specs: readonly TapSpec[], queues: number): Promise<TapOutcome<H>[]> {
     const attempts = await this.#look(specs);
     for (const attempt of attempts) if (attempt.error === null) await this.#open(attempt, queues);
-    await this.#configureHere(attempts);
+    await this.#configureHere(attempts).catch((error: unknown) => {
+      // No process could be had for any of them: each is closed below, and thereby gone.
+      for (const attempt of attempts.filter(isOpen)) attempt.error = named(attempt.spec, error as DeviceError);
+    });
     await this.#configureThere(attempts);
     return attempts.map((attempt) => this.#finish(attempt));
   }
 
   /** Takes back what `create` answered: new devices go, those taken over stay as they were found, closed. */
   async undo(created: readonly OpenTap<H>[]): Promise<void> {
-    await this.remove(created.filter((tap) => !tap.takenOver).map((tap) => tap.spec));
-    for (const tap of created) this.#opener.close(tap.handle);
+    try {
+      await this.remove(created.filter((tap) => !tap.takenOver).map((tap) => tap.spec));
+    } finally {
+      for (const tap of created) this.#opener.close(tap.handle);
+    }
   }
 
   /** Live changes of MAC, MTU, addresses and gateways. Throws the first DeviceError, with what it did undone. */
