@@ -15,6 +15,8 @@ import type { Runner } from './run-in.ts';
 
 export const PREFIX = 'weft-demo-';
 const STATE_FILE = 'state.json';
+/** As they stand in a command line, between its zeros. */
+const SERVERS = ['iperf3\0-s\0', 'tcp-host.js\0serve\0'];
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
 const POLL_MS = 20;
@@ -107,10 +109,10 @@ async function readyLine(runner: Runner, folder: string, hasEnded: () => boolean
   throw new WeftError('demo-daemon', `the switch did not start${said === '' ? '' : `:\n${said}`}`);
 }
 
-/** Whether process `pid` was started with this folder in its command: numbers of processes come round again. */
-function isOurs(pid: number, folder: string): boolean {
+/** Whether process `pid` was started with this in its command: numbers of processes come round again. */
+function isOurs(pid: number, words: string): boolean {
   try {
-    return pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder);
+    return pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(words);
   } catch {
     return false;
   }
@@ -134,6 +136,14 @@ async function stopDaemon(pid: number, folder: string): Promise<void> {
   if (isOurs(pid, folder)) process.kill(pid, 'SIGKILL');
 }
 
+/** Servers that a killed demo left in a namespace. Whatever else runs there is somebody's who looks around. */
+async function stopServers(namespace: string, run: RunIp): Promise<void> {
+  const { stdout } = await run(['netns', 'pids', namespace]);
+  for (const pid of stdout.split('\n').map(Number)) {
+    if (SERVERS.some((server) => isOurs(pid, server))) process.kill(pid, 'SIGKILL');
+  }
+}
+
 export function readState(folder: string): State | null {
   try {
     const state = JSON.parse(readFileSync(join(folder, STATE_FILE), 'utf8')) as State;
@@ -152,6 +162,7 @@ export async function remove(folder: string, run: RunIp = runIp): Promise<string
     if (isOurs(state.daemon, folder)) removed.push(`process ${state.daemon}`);
     await stopDaemon(state.daemon, folder);
     for (const namespace of state.namespaces) {
+      await stopServers(namespace, run);
       const result = await run(['netns', 'del', namespace]);
       if (result.exitCode === 0) removed.push(`namespace ${namespace}`);
     }

@@ -137,6 +137,21 @@ describeNeeds({ root: true, tun: true, addon: true, tools: ['ip'] }, 'weft demo 
     await isGone(child.pid!);
   });
 
+  it('--clean removes what a killed demo left', async () => {
+    const child = spawn(process.execPath, [WEFT, 'demo', '--seconds', '30'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, TMPDIR: TMP },
+    });
+    await said(child, /blue2 does not reach red2/);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    expect(await namespacesOf(child.pid!)).toHaveLength(4);
+    const cleaned = await demo(['--clean']);
+    expect(cleaned.stdout).toMatch(/removed process \d+/);
+    await isGone(child.pid!);
+  });
+
   describe('--keep', () => {
     let pid = 0;
     let result: DemoResult;
