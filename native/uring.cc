@@ -83,7 +83,8 @@ int Uring::submit() {
   uint32_t left = pending_;
   pending_ = 0;
   while (left > 0) {
-    const int taken = static_cast<int>(::syscall(__NR_io_uring_enter, ring_.get(), left, 0, 0u, nullptr, 0));
+    // What fails (but with EAGAIN) completes in task work, which a ring of this kind does only when events are asked for.
+    const int taken = static_cast<int>(::syscall(__NR_io_uring_enter, ring_.get(), left, 0, IORING_ENTER_GETEVENTS, nullptr, 0));
     if (taken > 0) {
       left -= std::min(left, static_cast<uint32_t>(taken));
     } else if (taken == 0 || errno != EINTR) {

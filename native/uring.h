@@ -37,8 +37,8 @@ class Uring {
   /// The request that next() gave last.
   io_uring_sqe* last() { return &requests_[(tail_ + pending_ - 1) & mask_]; }
 
-  /// Submits all that is pending; what completes inline has its completion afterwards. 0, or −errno: then the rest was not submitted
-  /// and is forgotten.
+  /// Submits all that is pending; what never waits has its completion afterwards. 0, or −errno: then the rest was not submitted and
+  /// is forgotten.
   int submit();
 
   /// Waits for `count` completions, a second at the most. 0, or −errno.
