@@ -12,8 +12,8 @@ import {
   Batch,
   Block,
   FACT_WORDS,
-  FINISH_SEGMENT,
   Fact,
+  FINISH_SEGMENT,
   Flag,
   Header,
   layoutFor,
@@ -105,7 +105,8 @@ function bridged() {
   const { handle: b } = native.openTap('weft-b', 1, null);
   ip('link', 'add', 'weft-k', 'type', 'bridge');
   execFileSync('sysctl', ['-qw', 'net.ipv6.conf.all.disable_ipv6=1'], { env: { ...process.env, LD_PRELOAD: '' } });
-  for (const name of ['weft-a', 'weft-b']) ip('link', 'set', name, 'txqueuelen', '5000', 'mtu', '65000', 'master', 'weft-k', 'up');
+  for (const name of ['weft-a', 'weft-b'])
+    ip('link', 'set', name, 'txqueuelen', '5000', 'mtu', '65000', 'master', 'weft-k', 'up');
   ip('link', 'set', 'weft-k', 'up');
   native.engineOpen(0, io);
   native.attachQueue(1, a, 0);
@@ -149,7 +150,9 @@ function segments() {
 /** Frames of many sizes from one device to the other: all bytes the same, none missing. */
 function sizes() {
   bridged();
-  const wanted = [60, 61, 63, 64, 65, 127, 255, 256, 257, 383, 384, 385, 1513, 1514, 1515, 9014, 16383, 32768, 65013, 65014];
+  const wanted = [
+    60, 61, 63, 64, 65, 127, 255, 256, 257, 383, 384, 385, 1513, 1514, 1515, 9014, 16383, 32768, 65013, 65014,
+  ];
   let got = 0;
   for (const bytes of wanted) {
     const start = put(5, bytes);

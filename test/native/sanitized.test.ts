@@ -1,0 +1,158 @@
+/**
+ * The addon built with AddressSanitizer and UndefinedBehaviorSanitizer, in the stories of its life and lists and below a running daemon with
+ * real devices, which are taken away under it. Nothing may be reported. Leaks are not looked for: Node itself keeps what it had at its end.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { describeNeeds } from '../needs.ts';
+import type { Daemon } from '../netns/daemon.ts';
+import { frame, mac } from '../netns/frames.ts';
+import type { Host } from '../netns/host.ts';
+import { bridge, Lab, TOOLS, tap, until } from '../netns/lab.ts';
+import { seedFor } from '../seed.ts';
+import { checkLists, LISTS, RINGS, ringReason, tell, wanted } from './stories.ts';
+
+const READY = fileURLToPath(new URL('../../native/ready.mjs', import.meta.url));
+const ADDON = fileURLToPath(new URL('../../build/sanitize/build/Release', import.meta.url));
+const BUILD_MS = 240_000;
+const MEGABYTE = 1 << 20;
+const EXIT_CODE = 7;
+
+/** g++ answers with the bare name when it has no such file. */
+const runtime = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? '';
+const compiler = runtime === '' ? 'needs g++: apt-get install g++' : null;
+const library = compiler ?? (isAbsolute(runtime) ? null : 'needs libasan: apt-get install libgcc-12-dev');
+const because = wanted.because ?? library;
+
+describeNeeds({ ...wanted, tools: [...wanted.tools, ...TOOLS], because }, 'the addon under sanitizers', () => {
+  let reports = '';
+  let env: Record<string, string> = {};
+
+  beforeAll(() => {
+    const built = spawnSync(process.execPath, [READY, '--quiet', '--sanitize=address,undefined'], { encoding: 'utf8' });
+    expect(built.status, built.stderr).toBe(0);
+    reports = mkdtempSync(join(tmpdir(), 'weft-sanitized-'));
+    const where = `log_path=${join(reports, 'report')}:halt_on_error=1:print_stacktrace=1`;
+    env = {
+      WEFT_ADDON: ADDON,
+      LD_PRELOAD: runtime,
+      ASAN_OPTIONS: `detect_leaks=0:${where}`,
+      UBSAN_OPTIONS: where,
+    };
+  }, BUILD_MS);
+  afterEach(() => {
+    const found = readdirSync(reports).map((name) => readFileSync(join(reports, name), 'utf8'));
+    for (const name of readdirSync(reports)) rmSync(join(reports, name));
+    expect(found).toEqual([]);
+  });
+  afterAll(() => {
+    if (existsSync(reports) && dirname(reports) === tmpdir()) rmSync(reports, { recursive: true });
+  });
+
+  it('is what the stories load: without the runtime before it, it doesn’t', () => {
+    const { stderr, end } = tell('child', ['handles'], { WEFT_ADDON: ADDON });
+    expect(end).not.toBe(0);
+    expect(stderr).toContain('ASan runtime does not come first');
+  });
+
+  it.each(['descriptors', 'terminations', 'handles', 'oddities'])('reports nothing in the story of %s', (story) => {
+    const { end, stderr } = tell('child', [story, String(seedFor(story))], env);
+    expect(stderr).toBe('');
+    expect(end).toBe(0);
+  });
+
+  it.each(['loaded', 'mapped', 'attached', 'turned', 'workers'])('reports nothing at an exit when %s', (step) => {
+    const { end, stderr } = tell('child', ['exits', step], env);
+    expect(stderr).toBe('');
+    expect(end).toBe(EXIT_CODE);
+  });
+
+  for (const io of RINGS) {
+    it.each(Object.keys(LISTS))(`reports nothing in the lists’ story of %s, with ${io}`, (story) => {
+      if (ringReason(io) === null) checkLists(story, io, env);
+    });
+
+    describeNeeds({ because: because ?? ringReason(io) }, `below a daemon, with ${io}`, () => {
+      let lab: Lab;
+      let daemon: Daemon;
+      let a: Host;
+      let b: Host;
+      const port = (name: string, n: number) => tap(lab, name, { address: [`10.9.7.${n}/24`, `fd00:97::${n}/64`] });
+
+      beforeAll(async () => {
+        lab = new Lab();
+        ({ a, b } = await lab.hosts(['a', 'b', 'c']));
+        const ports = [port('a', 1), port('b', 2), port('c', 3)];
+        daemon = await lab.daemon(bridge(ports, {}, { workers: { count: 2, io } }), { env });
+      });
+      afterAll(() => lab.close());
+
+      it('carries pings, frames of every size and super-frames', async () => {
+        for (const size of [0, 56, 1472, 3000, 60_000])
+          expect(await a.ping('10.9.7.2', { size, interval: 0.01 })).toBe(3);
+        for (let bytes = 14; bytes < 1500; bytes += 97) {
+          const filler = 'x'.repeat(bytes);
+          await a.send('eth0', [frame(mac(2), mac(1), [], filler)], { times: 3 });
+        }
+        for (const [address, number] of [['10.9.7.2', 8014] as const, ['fd00:97::2', 8016] as const]) {
+          await b.serve(address, number);
+          const { sent, received } = await a.transfer(address, number, 8 * MEGABYTE);
+          expect(received).toBe(sent);
+        }
+        expect(readFileSync(`/proc/${daemon.pid}/maps`, 'utf8')).toContain('/build/sanitize/');
+        expect((await daemon.workers()).map((worker) => worker.io.replace('/', '-'))).toEqual([io, io]);
+      });
+
+      it('outlives devices that go down, vanish and come back, ports that come and go and workers that die, under traffic', async () => {
+        await b.serve('10.9.7.2', 8020);
+        const moving = a.transfer('10.9.7.2', 8020, 16 * MEGABYTE);
+        await b.run('ip', 'link', 'set', 'eth0', 'down');
+        await b.run('ip', 'link', 'set', 'eth0', 'up');
+        for (let round = 0; round < 3; round++) {
+          await daemon.addPort('br0', { name: 'v', kind: 'tap', device: 'v0', netns: lab.name('c') });
+          await daemon.restartWorker(round % 2);
+          await daemon.deletePort('br0', 'v');
+        }
+        const { sent, received } = await moving;
+        expect(received).toBe(sent);
+        await lab.deleteNetns('c');
+        await b.run('ip', 'link', 'del', 'eth0');
+        await until(
+          () => daemon.port('b'),
+          ({ up }) => !up,
+        );
+        await a.ping('10.9.7.2', { count: 5, interval: 0.01, wait: 0 });
+        expect(daemon.running).toBe(true);
+      });
+
+      it('ends without a word of the sanitizers', async () => {
+        const { code, stderr } = await daemon.stop();
+        expect(code, stderr).toBe(0);
+        expect(stderr).not.toMatch(/runtime error|Sanitizer/);
+      });
+    });
+  }
+
+  it('refuses what the limit of open files leaves no room for, and serves the rest', async () => {
+    const lab = new Lab();
+    try {
+      await lab.hosts(['a']);
+      const daemon = await lab.daemon(bridge([tap(lab, 'a')], {}, { workers: { count: 2 } }), { env });
+      const limit = daemon.descriptors() + 1;
+      expect(spawnSync('prlimit', ['--pid', `${daemon.pid}`, `--nofile=${limit}:`]).status).toBe(0);
+      const refused = daemon.addPort('br0', { name: 'v', kind: 'tap', device: 'v0' });
+      await expect(refused).rejects.toThrow();
+      expect(daemon.running).toBe(true);
+      expect(spawnSync('prlimit', ['--pid', `${daemon.pid}`, '--nofile=4096:']).status).toBe(0);
+      const { code, stderr } = await daemon.stop();
+      expect(stderr).not.toMatch(/runtime error|Sanitizer/);
+      expect(code).toBe(0);
+    } finally {
+      await lab.close();
+    }
+  });
+});
