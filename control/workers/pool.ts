@@ -2,8 +2,10 @@
  * The forwarding workers as control sees them: long tasks in a Piscina pool, one thread more than there are workers. The spare has
  * everything loaded and stands by, so that a dead worker's place is taken within milliseconds. Main thread; never touches a frame.
  */
+import { getSystemErrorName } from 'node:util';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { WORKERS_MAX } from '../../dataplane/limits.ts';
 import type { Answer, Assignment, Order } from '../../dataplane/orders.ts';
 import type { Addon } from '../../native/binding.ts';
 import type { Log } from '../log.ts';
@@ -42,6 +44,35 @@ export interface WorkerStatus {
 }
 
 const EAGAIN_RESULT = -11;
+/** Until then the start has the machine for itself. */
+const SPARE_AFTER_MS = 150;
+
+let early: Piscina | null = null;
+
+/**
+ * Starts the first worker's thread before anybody knows what it is to serve: it loads while the main thread reads the document. The next
+ * WorkerPool takes it over; a process that ends without one is not held up by it.
+ */
+export function startEarly(): void {
+  early ??= openThreads(1);
+}
+
+/** As many threads as there are tasks; `ready` of them without a task. */
+function openThreads(ready: number): Piscina {
+  const threads = new Piscina({
+    filename: workerFile(),
+    minThreads: ready,
+    maxThreads: WORKERS_MAX + 1,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    concurrentTasksPerWorker: 1,
+    atomics: 'disabled',
+    trackUnmanagedFds: false,
+    recordTiming: false,
+  });
+  // A thread that fails before it has a task: the next one fails as well, and then it is a worker's failure to start.
+  threads.on('error', () => undefined);
+  return threads;
+}
 
 export class WorkerPool {
   readonly #options: PoolOptions;
@@ -56,22 +87,16 @@ export class WorkerPool {
     this.#options = options;
     this.#serving = Array.from({ length: options.count }, () => null);
     this.#status = Array.from({ length: options.count }, () => ({ state: 'starting', restarts: 0 }));
-    this.#piscina = new Piscina({
-      filename: workerFile(),
-      minThreads: 0,
-      maxThreads: options.count + 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      concurrentTasksPerWorker: 1,
-      atomics: 'disabled',
-      trackUnmanagedFds: false,
-      recordTiming: false,
-    });
+    this.#piscina = early ?? openThreads(0);
+    early = null;
   }
 
-  /** Starts all workers and, behind them, the spare. Rejects when one can't start. */
+  /** Starts all workers and, a moment behind them, the spare. Rejects when one can't start. */
   async start(): Promise<void> {
     await Promise.all(this.#serving.map((_, index) => this.#serve(index, this.#open())));
-    this.#spare = this.#open();
+    setTimeout(() => {
+      if (!this.#closing) this.#spare ??= this.#open();
+    }, SPARE_AFTER_MS).unref();
   }
 
   status(index: number): WorkerStatus {
@@ -173,6 +198,7 @@ export class WorkerPool {
         break;
       case 'running':
         thread.io = answer.io;
+        if (answer.ringError !== 0) this.#warnOfRing(thread.index!, answer.ringError);
         if (answer.failed.length > 0) this.#options.onFailedAttachments(thread.index!, answer.failed);
         thread.running?.();
         break;
@@ -183,6 +209,14 @@ export class WorkerPool {
       case 'moved':
         this.#options.onMoved(answer);
     }
+  }
+
+  #warnOfRing(worker: number, error: number): void {
+    const code = getSystemErrorName(-error);
+    this.#options.log.warn(
+      { worker, code },
+      'no io_uring here: TAPs are read and written by plain calls, which cost more',
+    );
   }
 
   /** A thread is gone: answers what still waits for it, and lets the spare take a worker's place. */
