@@ -57,6 +57,8 @@ export type Answer =
   | {
       readonly type: 'running';
       readonly io: number;
+      /** errno of what kept it from io_uring though it was allowed to use it, or 0. */
+      readonly ringError: number;
       readonly failed: readonly { readonly port: number; readonly error: number }[];
     }
   /** `result`: 0 or a count; below zero it is −errno. */

@@ -70,7 +70,7 @@ function run(native: Addon, view: View, orders: MessagePort, assignment: Assignm
   const { i32, blockAt } = lane;
   i32[blockAt + Block.IO] = io;
   i32[blockAt + Block.STATE] = WorkerState.RUNNING;
-  post(orders, { type: 'running', io, failed });
+  post(orders, { type: 'running', io, ringError: native.ringError(), failed });
   try {
     loop(turn, orderly, orders);
   } finally {

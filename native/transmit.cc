@@ -177,7 +177,7 @@ void Engine::put_frame(QueueEnd& end, int32_t entry) {
 }
 
 /// Whether an entry names a slot whose facts lie in the arena. Facts are TypeScript's; a mistake there must not become a write to
-/// foreign memory. About a nanosecond a frame.
+/// foreign memory. A nanosecond a frame (2.8 to 3.8 ns a refused entry, 2026-11).
 bool Engine::is_sound(int32_t entry) const {
   const int32_t slot = entry & kEntrySlotMask;
   if (slot >= kSlots) return false;

@@ -27,11 +27,25 @@ export interface Told {
   readonly stderr: string;
 }
 
-/** Runs `lifecycle/SCRIPT.mjs` with arguments; answers how it ended and what it said. */
-export function tell(script: 'child' | 'lists', args: readonly string[], env: Readonly<Record<string, string>>): Told {
+/** Runs `lifecycle/SCRIPT.mjs` with arguments below the commands in `under`; answers how it ended and what it said. */
+export function tell(
+  script: 'child' | 'lists',
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  under: readonly string[] = [],
+): Told {
   // The namespace's tools run without what `env` preloads into the story itself.
   const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const command = ['--net', '--', 'env', ...settings, process.execPath, file(`lifecycle/${script}.mjs`), ...args];
+  const command = [
+    '--net',
+    '--',
+    ...under,
+    'env',
+    ...settings,
+    process.execPath,
+    file(`lifecycle/${script}.mjs`),
+    ...args,
+  ];
   const { status, signal, stdout, stderr } = spawnSync('unshare', command, { encoding: 'utf8', timeout: 50_000 });
   return { end: signal ?? status, stdout, stderr };
 }
