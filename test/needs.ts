@@ -46,6 +46,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   busybox: 'busybox-static',
   'dpdk-testpmd': 'dpdk',
   ps: 'procps',
+  sysctl: 'procps',
 };
 
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];

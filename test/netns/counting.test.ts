@@ -2,13 +2,14 @@
  * Every frame in is counted out, or dropped with a reason, or counted as lost by the kernel before the switch could read it. Frames are
  * sent faster than the switch forwards; the sums must agree to the frame.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { PortRow } from '../../control/switch.ts';
 import { describeNeeds } from '../needs.ts';
 import type { Daemon } from './daemon.ts';
 import { BROADCAST, frame, mac } from './frames.ts';
 import type { Host } from './host.ts';
 import { bridge, Lab, REAL, tap, until } from './lab.ts';
+import { uringReason } from './uring.ts';
 
 const RECEIVERS = ['r1', 'r2', 'r3', 'r4', 'r5', 'r6', 'r7', 'r8'] as const;
 
@@ -16,8 +17,12 @@ function sum(record: Readonly<Record<string, number>>): number {
   return Object.values(record).reduce((total, one) => total + one, 0);
 }
 
-describeNeeds(REAL, 'counting', () => {
-  describe.each(['io_uring', 'read-write'])('io %s', (io) => {
+for (const { io, count } of [
+  { io: 'io_uring', count: 1 },
+  { io: 'read-write', count: 2 },
+]) {
+  const required = { ...REAL, because: io === 'io_uring' ? uringReason() : null };
+  describeNeeds(required, `counting, ${io}, workers: ${count}`, () => {
     let lab: Lab;
     let daemon: Daemon;
     let sender: Host;
@@ -28,7 +33,7 @@ describeNeeds(REAL, 'counting', () => {
       sender = await lab.host('s', { ipv6: false });
       receivers = await lab.hosts(RECEIVERS, { ipv6: false });
       const ports = [tap(lab, 's'), ...RECEIVERS.map((name) => tap(lab, name))];
-      daemon = await lab.daemon(bridge(ports, {}, { workers: { io } }));
+      daemon = await lab.daemon(bridge(ports, {}, { workers: { io, count } }));
     });
     afterEach(() => lab.close());
 
@@ -100,4 +105,4 @@ describeNeeds(REAL, 'counting', () => {
       expect(ports.get('r1')!.transmit).toEqual({ frames: 240, bytes, segments: 240 });
     });
   });
-});
+}

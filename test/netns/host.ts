@@ -112,7 +112,7 @@ export class Host {
   }
 
   /** What came since the last question: waits until `count` are there or `seconds` have passed. */
-  frames(device: string, count = 1, seconds = 2): Promise<string[]> {
+  frames(device: string, count = 1, seconds = 5): Promise<string[]> {
     return this.#ask('frames', { device, count, seconds });
   }
 

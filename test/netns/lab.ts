@@ -11,7 +11,7 @@ import { execa } from 'execa';
 import { Daemon, type DaemonOptions } from './daemon.ts';
 import { Host } from './host.ts';
 
-export const TOOLS = ['ip', 'ping', 'python3'] as const;
+export const TOOLS = ['ip', 'ping', 'python3', 'sysctl'] as const;
 /** What every test of this folder needs. */
 export const REAL = { root: true, tun: true, addon: true, tools: TOOLS } as const;
 
