@@ -6,6 +6,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type Addon, addon } from '../native/binding.ts';
 import { waitFor } from './idle.ts';
 import { Injector, injectRing } from './inject.ts';
+import { widenInlining } from './inlining.ts';
 import { PORTS_MAX } from './limits.ts';
 import { Lane } from './memory/lane.ts';
 import { Block, BlockCell, Queue, WorkerState } from './memory/layout.ts';
@@ -21,6 +22,7 @@ const ENGINE_TRIES = 2000;
 
 /** The task: stands by, serves, and resolves with why it ended. Throws when the worker broke. */
 export async function serve(task: { readonly orders: MessagePort }): Promise<string> {
+  widenInlining();
   const { orders } = task;
   const native = addon();
   const view = new View(native.mapArena());

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { getHeapSpaceStatistics } from 'node:v8';
+import { widenInlining } from '../../dataplane/inlining.ts';
 import { PortCell } from '../../dataplane/memory/layout.ts';
 import { addon } from '../../native/binding.ts';
 import { BURST_COUNT } from './edge.ts';
@@ -187,6 +188,8 @@ function main(): void {
       `no scenario ${positionals[0] ?? ''}: there are ${PATH_SCENARIOS.map(({ name }) => name).join(', ')}`,
     );
   }
+  // As a worker does.
+  widenInlining();
   const pinned = addon().pin(Number(values.cpu));
   if (pinned < 0) throw new Error(`CPU ${values.cpu} can't be used (errno ${-pinned}): name another with --cpu`);
   const stand = makeStand(scenario, values.huge);

@@ -64,6 +64,11 @@ export class Lane {
   /** Patch ports whose list waits to enter the peer bridge in this turn. */
   readonly patches: Int32Array;
   patchesCount = 0;
+  /** What path/express.ts holds between the frames of a batch: bytes so far; egress, its shape (1: tagged) and MTU. */
+  expressBytes = 0;
+  expressEgress = 0;
+  expressTagged = 0;
+  expressMtu = 0;
   /** List entries that floods made in this turn. */
   floodedCount = 0;
   /** Pairs (port, frames) of what this turn received. */

@@ -20,10 +20,19 @@ const VID_MASK = 0xfff;
 const TPID_8021Q_LE = 0x0081;
 const TPID_8021AD_LE = 0xa888;
 const TAGGED_BYTES = 18;
+const STAGED_COUNT = 8;
 
 /** Forwards `n` slots listed at word `list`, just received on `port`. Patches wait in the lane until `forwardPatches`. */
 export function forward(lane: Lane, list: number, n: number, port: number): void {
-  if (!express(lane, list, n, port)) forwardByStages(lane, list, n, port);
+  let k = 0;
+  while (k < n) {
+    k += express(lane, list + k, n - k, port);
+    if (k >= n) return;
+    // What isn't plain rarely comes alone: a few go by the stages before the short way is tried again.
+    const few = n - k < STAGED_COUNT ? n - k : STAGED_COUNT;
+    forwardByStages(lane, list + k, few, port);
+    k += few;
+  }
 }
 
 /** The same for a batch of any kind: what `express` leaves, and the truth that it is tested against. */
