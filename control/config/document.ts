@@ -4,7 +4,9 @@
  * Strict everywhere: a key that is not known is an error, so that a slip of the pen never silently changes a network.
  */
 import { z } from 'zod';
+import { WORKERS_MAX } from '../../dataplane/limits.ts';
 import {
+  AGEING_MAX,
   addressValue,
   deviceValue,
   FDB_LIMIT_MAX,
@@ -23,7 +25,6 @@ import {
   speedValue,
   tagValue,
   vlanListValue,
-  WORKERS_MAX,
 } from './values.ts';
 
 /** Kinds that this version builds. */
@@ -108,7 +109,7 @@ export const portSchema = z.discriminatedUnion('kind', [tapSchema, patchSchema, 
 
 export const bridgeSchema = strict('a bridge', {
   name: nameValue,
-  ageing: integer(0, 1_000_000, ' seconds; 0 is never').optional(),
+  ageing: integer(0, AGEING_MAX, ' seconds; 0 is never').optional(),
   'fdb-limit': fdbLimit.optional(),
   'forward-reserved': forwardReserved.optional(),
   ports: z.array(portSchema).optional(),
