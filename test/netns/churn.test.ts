@@ -110,5 +110,5 @@ describeNeeds(REAL, 'churn', () => {
       ['running', 0],
       ['running', 0],
     ]);
-  }, 1_800_000);
+  }, 7_200_000);
 });
