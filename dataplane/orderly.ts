@@ -10,12 +10,14 @@ import type { Answer, Assignment, Attachment, CaptureOrder, Order, StaticEntry }
 import { MemoryPort } from './ports/memory.ts';
 import { NullPort } from './ports/null.ts';
 import { PcapPort } from './ports/pcap.ts';
+import type { ScriptPort } from './ports/script-port.ts';
 import { Capture } from './ports/wrap/capture.ts';
 import { valueFor } from './tables/fdb.ts';
 import { insert, remove } from './tables/fdb-write.ts';
 import type { Turn } from './turn.ts';
 
 const EAGAIN = 11;
+const EINVAL = 22;
 
 export class Orderly {
   readonly #native: Addon;
@@ -93,13 +95,10 @@ export class Orderly {
     }
   }
 
-  /** Counts down what waits for turns to pass. */
+  /** Counts down what waits for turns to pass: each sync by one a turn, however many others are answered in it. */
   afterTurn(): void {
-    while (this.#syncs.length > 0) {
-      for (const sync of this.#syncs) sync.turns--;
-      if (this.#syncs[0]!.turns >= 0) return;
-      this.#done(this.#syncs.shift()!.id, 0);
-    }
+    for (const sync of this.#syncs) sync.turns--;
+    while (this.#syncs.length > 0 && this.#syncs[0]!.turns < 0) this.#done(this.#syncs.shift()!.id, 0);
   }
 
   /** True while the worker must not sleep. */
@@ -127,19 +126,16 @@ export class Orderly {
     this.#answer({ type: 'done', id, result });
   }
 
+  /** 0, or −errno: what can't be attached must not end the worker, which serves other ports. */
   #attach(attachment: Attachment): number {
-    switch (attachment.kind) {
-      case 'tap':
-        return this.#native.attachQueue(attachment.port, attachment.handle, attachment.queue);
-      case 'null':
-        this.#turn.addScript(new NullPort(attachment.port));
-        return 0;
-      case 'memory':
-        this.#turn.addScript(new MemoryPort(attachment.port));
-        return 0;
-      case 'pcap':
-        this.#turn.addScript(new PcapPort(attachment.port, attachment.read, attachment.write));
-        return 0;
+    if (attachment.kind === 'tap')
+      return this.#native.attachQueue(attachment.port, attachment.handle, attachment.queue);
+    try {
+      this.#turn.addScript(scriptPort(attachment));
+      return 0;
+    } catch (error) {
+      // Node's file errors carry −errno; a file that is no capture has none.
+      return (error as NodeJS.ErrnoException).errno ?? -EINVAL;
     }
   }
 
@@ -168,5 +164,17 @@ export class Orderly {
     const [capture] = this.#captures.splice(at, 1);
     this.#turn.removeTap(capture!);
     return capture!.lost;
+  }
+}
+
+/** Makes a port that is written in TypeScript. Throws when a pcap port's file can't be read or made. */
+function scriptPort(attachment: Exclude<Attachment, { kind: 'tap' }>): ScriptPort {
+  switch (attachment.kind) {
+    case 'null':
+      return new NullPort(attachment.port);
+    case 'memory':
+      return new MemoryPort(attachment.port);
+    case 'pcap':
+      return new PcapPort(attachment.port, attachment.read, attachment.write);
   }
 }
