@@ -31,6 +31,11 @@ export function budgetAfter(budget: number, flooded: number): number {
   return flooded < TURN_ENTRIES_MAX >> 2 ? Math.min(RECEIVE_SLOTS_COUNT, budget << 1) : budget;
 }
 
+/** How many milliseconds' stretch of the FDB a turn walks at the most, idle and busy; and what it is behind at the most. */
+const SWEEP_MS_MAX = 250;
+const BUSY_SWEEP_MS_MAX = 4;
+const SWEEP_BEHIND_MS_MAX = 1000;
+
 export class Turn {
   readonly lane: Lane;
   readonly #edge: Edge;
@@ -111,7 +116,7 @@ export class Turn {
     this.#moved = total;
     this.#budget = budgetAfter(this.#budget, lane.floodedCount);
     lane.floodedCount = 0;
-    if (lane.index === 0) this.#age(i32[blockAt + Block.NOW_MS]!);
+    if (lane.index === 0) this.#age(i32[blockAt + Block.NOW_MS]!, total);
     return total;
   }
 
@@ -151,14 +156,18 @@ export class Turn {
     f64[cells + BlockCell.LAST_NS] = f64[cells + BlockCell.NOW_NS]!;
   }
 
-  /** A stretch of the FDB per millisecond, so that the whole is walked about once a second. */
-  #age(nowMs: number): void {
-    const passed = (nowMs - this.#sweptMs) | 0;
-    if (passed <= 0) return;
+  /**
+   * A stretch of the FDB per millisecond, so that the whole is walked about once a second. A turn that received frames walks a short one,
+   * since they are sent only after it; the others make up for it.
+   */
+  #age(nowMs: number, received: number): void {
+    // Milliseconds wrap, and their sign says nothing: unsigned, the difference is right at any uptime.
+    const passed = (nowMs - this.#sweptMs) >>> 0;
+    if (passed === 0) return;
+    const stretch = Math.min(passed, received === 0 ? SWEEP_MS_MAX : BUSY_SWEEP_MS_MAX);
     const buckets = this.lane.fdbBucketMask + 1;
-    const due = Math.min(buckets, Math.ceil((buckets / 1000) * Math.min(passed, 250)));
-    this.#sweepAt = sweep(this.lane, this.#sweepAt, due);
-    this.#sweptMs = nowMs;
+    this.#sweepAt = sweep(this.lane, this.#sweepAt, Math.ceil((buckets / 1000) * stretch));
+    this.#sweptMs = passed > SWEEP_BEHIND_MS_MAX ? nowMs : (this.#sweptMs + stretch) | 0;
   }
 
   #tapSending(): void {

@@ -125,6 +125,40 @@ describe('K bridge_vlan_aware.sh learning_test', () => {
     expect(entryOf(rig, A)).toBe(0);
   });
 
+  it.each([20, 30, 49, 60])('ages out after %i days of uptime, whatever the sign of its milliseconds', (days) => {
+    const rig = rigOf([{}, {}, {}], { ageing: 10 });
+    rig.edge.now = days * 86_400e9;
+    rig.send(1, frame(ALL, A));
+    seconds(rig, 13);
+    expect(entryOf(rig, A)).toBe(0);
+  });
+
+  it('does not make frames that were received after a sleep wait for the sweep', () => {
+    const rig = rigOf([{}, {}, {}]);
+    for (let k = 1; k <= 800; k++) rig.send(2, frame(ALL, mac(k)));
+    seconds(rig, 1);
+    flush(rig, 2);
+    rig.port(1).push(frame(ALL, A));
+    rig.edge.now += 0.25e9;
+    expect(rig.turns.turn()).toBe(1);
+    // 4 ms' stretch of a second's.
+    expect(counts(rig, PORT_COUNTS_AT + 2)).toBeGreaterThan(780);
+    seconds(rig, 2);
+    expect(counts(rig, PORT_COUNTS_AT + 2)).toBe(0);
+  });
+
+  it('goes on while every turn receives frames', () => {
+    const rig = rigOf([{}, {}, {}]);
+    rig.send(2, frame(ALL, B));
+    flush(rig, 2);
+    for (let k = 0; k < 700; k++) {
+      rig.port(1).push(frame(ALL, A));
+      rig.edge.now += 2e6;
+      rig.turns.turn();
+    }
+    expect(counts(rig, PORT_COUNTS_AT + 2)).toBe(0);
+  });
+
   it('writes "last seen" at most once a second', () => {
     const rig = rigOf([{}, {}, {}]);
     rig.send(1, frame(ALL, A));
