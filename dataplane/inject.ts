@@ -6,10 +6,11 @@ import { count } from './counters.ts';
 import { FRAME_BYTES_MAX, FRAME_BYTES_MIN, INJECT_RING_BYTES } from './limits.ts';
 import { BYTE_RING_HEAD_WORDS, ByteRing } from './memory/byte-ring.ts';
 import type { Lane } from './memory/lane.ts';
-import { Block, FACT_WORDS_SHIFT, Fact, Header, PortCell, workerRegion } from './memory/layout.ts';
+import { Block, FACT_WORDS_SHIFT, Fact, Header, PORT_WORDS, PortCell, workerRegion } from './memory/layout.ts';
 import type { View } from './memory/view.ts';
 import { resolve } from './path/6-resolve.ts';
 import { closeBatch, hasRoom, receiveFrame } from './ports/receive.ts';
+import { PortWord } from './tables/port-layout.ts';
 
 /** Words of an inject record, behind its length. */
 export const InjectWord = { PORT: 1, WAY: 2, BYTES: 3 } as const;
@@ -41,9 +42,10 @@ export class Injector {
       if (bytes >= FRAME_BYTES_MIN && bytes <= FRAME_BYTES_MAX) {
         const at = (record + BYTE_RING_HEAD_WORDS) << 2;
         const first = i32[lane.blockAt + Block.RECEIVED_COUNT]!;
-        receiveFrame(lane, port, u8.subarray(at, at + bytes), null);
-        if (i32[record + InjectWord.WAY] === Way.IN) closeBatch(lane, port, first);
-        else this.#send(lane, port, first);
+        const ingress = i32[record + InjectWord.WAY] === Way.IN ? port : peerOf(lane, port);
+        receiveFrame(lane, ingress === 0 ? port : ingress, u8.subarray(at, at + bytes), null);
+        if (ingress === 0) this.#send(lane, port, first);
+        else closeBatch(lane, ingress, first);
       }
       this.#ring.release(record);
     }
@@ -65,6 +67,11 @@ export class Injector {
     count(lane, port, PortCell.INJECTED, 1);
     resolve(lane, slot, port);
   }
+}
+
+/** Where a frame that is sent out of a patch port comes in; 0 for a port of another kind. */
+function peerOf(lane: Lane, port: number): number {
+  return lane.i32[lane.portsAt + port * PORT_WORDS + PortWord.PEER]!;
 }
 
 /** Control's side: puts a frame into a worker's ring; false when it is full. The caller kicks the worker. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Injector, inject, injectRing, Way } from '../../../dataplane/inject.ts';
 import { PortCell } from '../../../dataplane/memory/layout.ts';
+import { PortKind } from '../../../dataplane/tables/port-layout.ts';
 import { Turn } from '../../../dataplane/turn.ts';
 import { Rig, tablePort } from '../../rig.ts';
 
@@ -59,6 +60,34 @@ describe('the inject ring', () => {
     ).toEqual([frame]);
     expect(rig.cell(1, PortCell.RX_FRAMES)).toBe(1);
     expect(rig.cell(1, PortCell.LEARNED)).toBe(1);
+  });
+
+  it('out of a patch port: received by its peer in the same turn', () => {
+    const { rig, ring, turns, run } = rigWithInjector();
+    rig.publish(
+      [
+        tablePort(1),
+        tablePort(2),
+        tablePort(3, { bridge: 2, flood: { unknown: false } }),
+        tablePort(4, { peer: 5, kind: PortKind.PATCH }),
+        tablePort(5, { peer: 4, kind: PortKind.PATCH, bridge: 2 }),
+      ],
+      [1, 2].map((number) => ({ number, fdbLimit: 1024, ageing: 300 })),
+    );
+    const frame = FRAME.slice();
+    frame.set([0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    inject(ring, rig.view.u8, 4, Way.OUT, frame);
+    turns.turn();
+    // What is received next takes the same slot.
+    rig.port(1).push(FRAME);
+    run();
+    expect(
+      rig
+        .port(3)
+        .drain()
+        .map(({ bytes }) => bytes),
+    ).toEqual([frame]);
+    expect([rig.cell(5, PortCell.RX_FRAMES), rig.port(2).drain()]).toEqual([1, []]);
   });
 
   it('says that it is full, and takes up again when it was drained', () => {
