@@ -61,10 +61,13 @@ export function addresses(): Row {
     panels: [
       graph({
         title: 'Addresses',
-        description: 'Entries in the forwarding database of each bridge.',
+        description: 'Entries in the forwarding database of each bridge, and how many it may hold.',
         unit: units.Short,
         span: FULL_SPAN / 4,
-        targets: [[`weft_fdb_entries{${BRIDGE}}`, '{{bridge}}']],
+        targets: [
+          [`weft_fdb_entries{${BRIDGE}}`, '{{bridge}}'],
+          [`weft_fdb_limit{${BRIDGE}}`, '{{bridge}} limit'],
+        ],
       }),
       graph({
         title: 'Moves',
@@ -102,7 +105,7 @@ export function workers(): Row {
         description:
           'Share of time in turns that moved a frame. Near 100 % the worker is the limit: give the switch more workers.',
         unit: units.PercentUnit,
-        span: FULL_SPAN / 3,
+        span: FULL_SPAN / 4,
         max: 1,
         targets: [[rate('weft_worker_busy_seconds_total', SWITCH), 'worker {{worker}}']],
       }),
@@ -110,14 +113,22 @@ export function workers(): Row {
         title: 'Turns',
         description: 'Rounds per second. An idle worker still makes a few; none at all means that it hangs.',
         unit: units.Short,
-        span: FULL_SPAN / 3,
+        span: FULL_SPAN / 4,
         targets: [[rate('weft_worker_turns_total', SWITCH), 'worker {{worker}}']],
+      }),
+      graph({
+        title: 'Restarts',
+        description:
+          'Times that a worker died and another took its place; its ports lost frames for some milliseconds.',
+        unit: units.Short,
+        span: FULL_SPAN / 4,
+        targets: [[`increase(weft_worker_restarts_total{${SWITCH}}[$__rate_interval])`, 'worker {{worker}}']],
       }),
       graph({
         title: 'Active flows',
         description: 'Flows seen lately, estimated from samples.',
         unit: units.Short,
-        span: FULL_SPAN / 3,
+        span: FULL_SPAN / 4,
         stacked: true,
         targets: [[`weft_active_flows{${SWITCH}}`, 'worker {{worker}}']],
       }),

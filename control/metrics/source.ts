@@ -41,6 +41,8 @@ export interface LossSample {
 export interface BridgeSample {
   readonly bridge: string;
   readonly fdbEntries: number;
+  /** How many it may hold: its fdb-limit. */
+  readonly fdbLimit: number;
 }
 
 export interface WorkerSample {
@@ -48,6 +50,8 @@ export interface WorkerSample {
   readonly turns: number;
   /** Seconds of turns that moved a frame. */
   readonly busySeconds: number;
+  /** How often its thread died and another took its place. */
+  readonly restarts: number;
   /** Estimated, sampled. */
   readonly activeFlows: number;
 }

@@ -144,6 +144,12 @@ function* workerLines(source: MetricsSource): Generator<string> {
   for (const w of workers) yield `weft_worker_busy_seconds_total{worker="${w.worker}"} ${w.busySeconds}\n`;
   yield heading('weft_worker_turns_total', 'counter', 'Turns of the worker.');
   for (const w of workers) yield `weft_worker_turns_total{worker="${w.worker}"} ${w.turns}\n`;
+  yield heading(
+    'weft_worker_restarts_total',
+    'counter',
+    'Times that the worker’s thread died and another took its place.',
+  );
+  for (const w of workers) yield `weft_worker_restarts_total{worker="${w.worker}"} ${w.restarts}\n`;
   yield heading('weft_active_flows', 'gauge', 'Flows seen lately by the worker, estimated from samples.');
   for (const w of workers) yield `weft_active_flows{worker="${w.worker}"} ${w.activeFlows}\n`;
 }
@@ -159,9 +165,11 @@ function* lines(source: MetricsSource): Generator<string> {
     source.missed(),
   );
   yield* lossLines('weft_dropped_frames_total', 'Frames lost in the switch, by reason.', source.drops());
+  const bridges = source.bridges();
   yield heading('weft_fdb_entries', 'gauge', 'Addresses in the forwarding database of the bridge.');
-  for (const bridge of source.bridges())
-    yield `weft_fdb_entries{bridge="${escaped(bridge.bridge)}"} ${bridge.fdbEntries}\n`;
+  for (const b of bridges) yield `weft_fdb_entries{bridge="${escaped(b.bridge)}"} ${b.fdbEntries}\n`;
+  yield heading('weft_fdb_limit', 'gauge', 'Addresses that the bridge may hold: its fdb-limit.');
+  for (const b of bridges) yield `weft_fdb_limit{bridge="${escaped(b.bridge)}"} ${b.fdbLimit}\n`;
   yield* workerLines(source);
 }
 

@@ -37,9 +37,11 @@ export class Metrics implements MetricsSource {
   }
 
   bridges(): BridgeSample[] {
-    return this.#base.book
-      .bridges()
-      .map(({ number, model }) => ({ bridge: model.name, fdbEntries: this.#base.counters.bridgeEntries(number) }));
+    return this.#base.book.bridges().map(({ number, model }) => ({
+      bridge: model.name,
+      fdbEntries: this.#base.counters.bridgeEntries(number),
+      fdbLimit: model.fdbLimit,
+    }));
   }
 
   workers(): WorkerSample[] {
@@ -47,6 +49,7 @@ export class Metrics implements MetricsSource {
       worker,
       turns: this.#base.counters.blockCell(worker, BlockCell.TURNS),
       busySeconds: this.#base.counters.blockCell(worker, BlockCell.BUSY_NS) / 1e9,
+      restarts: this.#base.pool.status(worker).restarts,
       activeFlows: this.#base.counters.blockCell(worker, BlockCell.FLOWS),
     }));
   }

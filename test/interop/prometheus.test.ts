@@ -76,7 +76,7 @@ function movingSource(): MetricsSource {
   const loss = (reason: string) => [{ bridge: 'br0', port: 'web', reason, frames: grown(10) }];
   return fakeSource({
     ports: () => [port('web'), port('db')],
-    workers: () => [{ worker: 0, turns: grown(5000), busySeconds: grown(100) / 1000, activeFlows: 7 }],
+    workers: () => [{ worker: 0, turns: grown(5000), busySeconds: grown(100) / 1000, restarts: 0, activeFlows: 7 }],
     drops: () => loss('egress-full'),
     missed: () => loss('queue-full'),
   });

@@ -46,6 +46,8 @@ describe('the switch’s metrics', () => {
       `weft_fdb_moves_total{${labels}} 0`,
       `weft_fdb_learn_limited_total{${labels}} 0`,
       'weft_fdb_entries{bridge="br0"} 2',
+      'weft_fdb_limit{bridge="br0"} 1024',
+      'weft_worker_restarts_total{worker="0"} 3',
       'weft_worker_busy_seconds_total{worker="0"} 0.5',
       'weft_worker_turns_total{worker="0"} 10',
       'weft_active_flows{worker="0"} 1',
@@ -76,7 +78,7 @@ describe('the switch’s metrics', () => {
   });
 
   it('stay text format whatever a name contains', async () => {
-    const lines = await rendered({ bridges: () => [{ bridge: 'a"b\\c\nd', fdbEntries: 1 }] });
+    const lines = await rendered({ bridges: () => [{ bridge: 'a"b\\c\nd', fdbEntries: 1, fdbLimit: 2 }] });
     expect(lines).toContain('weft_fdb_entries{bridge="a\\"b\\\\c\\nd"} 1');
   });
 

@@ -13,6 +13,7 @@ const PROMTOOL = { tools: ['promtool'] };
 const AT = '30m';
 const SWITCH = 'job="weft",instance="a:9475"';
 const PORT = `${SWITCH},bridge="br0",port="web"`;
+const BRIDGE = `${SWITCH},bridge="br0"`;
 const WORKER = `${SWITCH},worker="0"`;
 
 interface Course {
@@ -53,9 +54,17 @@ const COURSES: Readonly<Record<string, Course>> = {
     fires: { [`weft_fdb_learn_limited_total{${PORT}}`]: '0+1x30' },
     silent: { [`weft_fdb_learn_limited_total{${PORT}}`]: '7x30' },
   },
+  WeftAddressesNearlyFull: {
+    fires: { [`weft_fdb_entries{${BRIDGE}}`]: '950x30', [`weft_fdb_limit{${BRIDGE}}`]: '1000x30' },
+    silent: { [`weft_fdb_entries{${BRIDGE}}`]: '950x20 800x10', [`weft_fdb_limit{${BRIDGE}}`]: '1000x30' },
+  },
   WeftAddressFlapping: {
     fires: { [`weft_fdb_moves_total{${PORT}}`]: '0+120x30' },
     silent: { [`weft_fdb_moves_total{${PORT}}`]: '0+6x30' },
+  },
+  WeftWorkerRestarted: {
+    fires: { [`weft_worker_restarts_total{${WORKER}}`]: '0x25 1x5' },
+    silent: { [`weft_worker_restarts_total{${WORKER}}`]: '0x10 1x20' },
   },
   WeftWorkerStalled: {
     fires: { [`weft_worker_turns_total{${WORKER}}`]: '0+240x20 4800x10' },
