@@ -3,10 +3,11 @@
 import { compileTables } from '../../control/compile/tables.ts';
 import type { VlanDocument } from '../../control/config/document.ts';
 import { REASONS_COUNT } from '../../dataplane/drop.ts';
-import { HEAD_BYTES, PORTS_MAX } from '../../dataplane/limits.ts';
+import { HEAD_BYTES } from '../../dataplane/limits.ts';
 import { Lane } from '../../dataplane/memory/lane.ts';
 import { BlockCell, Header, layoutFor, PORT_CELLS_COUNT, writeHeader } from '../../dataplane/memory/layout.ts';
 import { View } from '../../dataplane/memory/view.ts';
+import { FDB_SUM_AT } from '../../dataplane/tables/fdb-layout.ts';
 import { Turn } from '../../dataplane/turn.ts';
 import { addon } from '../../native/binding.ts';
 import { tablePort } from '../../test/rig.ts';
@@ -144,7 +145,7 @@ export function forget(stand: Stand): void {
   const { fdbAt, fdbSeenAt, fdbCountsAt, fdbBucketMask } = stand.lane;
   i32.fill(0, fdbAt, fdbAt + (fdbBucketMask + 1) * 16);
   u16.fill(0, fdbSeenAt, fdbSeenAt + (fdbBucketMask + 1) * 4);
-  i32.fill(0, fdbCountsAt, fdbCountsAt + PORTS_MAX * 2 + 256);
+  i32.fill(0, fdbCountsAt, fdbCountsAt + FDB_SUM_AT + 1);
 }
 
 /** One of a port's counters (PortCell), summed over all ports. */

@@ -283,7 +283,7 @@ export function layoutFor(shape: Shape): Layout {
   place(Header.FDB_BUCKETS_AT, fdbSlots * FDB_ENTRY_WORDS * 4);
   place(Header.FDB_SEEN_AT, fdbSlots * 2);
   place(Header.FDB_LOCKS_AT, FDB_LOCKS_COUNT * 4);
-  place(Header.FDB_COUNTS_AT, (PORTS_MAX * 2 + BRIDGES_MAX + 16) * 4);
+  place(Header.FDB_COUNTS_AT, (PORTS_MAX * 3 + BRIDGES_MAX + 16) * 4);
   if (at > 0x7fff_ffff) throw new RangeError(`an arena of ${at} bytes: at most 2 GiB can be addressed`);
   words[Header.MAGIC] = ARENA_MAGIC;
   words[Header.VERSION] = ARENA_VERSION;

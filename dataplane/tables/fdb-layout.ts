@@ -27,10 +27,11 @@ export const GENERATION_MASK = 0x3f;
 export const STATIC = 1 << 26;
 export const STICKY = 1 << 27;
 
-/** Words of the counts region: a generation and a count per port, a count per bridge, then sums. */
+/** Words of the counts region: per port a generation, how many entries, how many of them static; a count per bridge; then sums. */
 export const PORT_GENERATIONS_AT = 0;
 export const PORT_COUNTS_AT = PORTS_MAX;
-export const BRIDGE_COUNTS_AT = 2 * PORTS_MAX;
+export const PORT_STATICS_AT = 2 * PORTS_MAX;
+export const BRIDGE_COUNTS_AT = 3 * PORTS_MAX;
 export const FDB_SUM_AT = BRIDGE_COUNTS_AT + BRIDGES_MAX;
 export const EVICTED_AT = FDB_SUM_AT + 1;
 

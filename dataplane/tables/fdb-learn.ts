@@ -14,23 +14,25 @@ import {
   ENTRY_VALUE,
   EVICTED_AT,
   PORT_COUNTS_AT,
+  PORT_STATICS_AT,
   STATIC,
   STICKY,
 } from './fdb-layout.ts';
-import { insert, remove } from './fdb-write.ts';
+import { insertLearned, remove } from './fdb-write.ts';
 import { BridgeWord, PortFlag, PortWord } from './port-layout.ts';
 
 const EVICT_LOOKS = 256;
 
-/** The port of this bridge that holds the most addresses. */
+/** The port of this bridge that holds the most addresses that may go: static ones don't count. 0 when there is none. */
 function fullestPort(lane: Lane, bridge: number): number {
   const i32 = lane.i32;
   const counts = lane.fdbCountsAt + PORT_COUNTS_AT;
+  const statics = lane.fdbCountsAt + PORT_STATICS_AT;
   let best = 0;
   let most = 0;
   for (let port = 1; port <= lane.portsHigh; port++) {
     if (i32[lane.portsAt + port * PORT_WORDS + PortWord.BRIDGE] !== bridge) continue;
-    const held = i32[counts + port]!;
+    const held = i32[counts + port]! - i32[statics + port]!;
     if (held > most) {
       most = held;
       best = port;
@@ -120,7 +122,7 @@ export function learnNew(
   }
   let value = valueFor(lane, port, bits);
   if ((i32[record + PortWord.FLAGS]! & PortFlag.STICKY) !== 0) value |= STICKY;
-  const written = insert(lane, key0, key1, bits, value);
+  const written = insertLearned(lane, key0, key1, bits, value);
   if (written === 0) {
     count(lane, port, PortCell.LEARN_LIMITED, 1);
     return;
@@ -134,7 +136,7 @@ export function learnNew(
   noteMove(lane, key0, key1, bridge, from, port);
 }
 
-/** Leaves the last moves for the event ring: worker.ts takes them once a turn, so that a storm of moves costs one event a turn. */
+/** Leaves the last move for worker.ts, which tells control of it every so often: a storm of moves costs few messages. */
 function noteMove(lane: Lane, key0: number, key1: number, bridge: number, from: number, to: number): void {
   lane.movedKey0 = key0;
   lane.movedKey1 = key1;

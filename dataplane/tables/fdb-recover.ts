@@ -2,8 +2,9 @@
  * After a worker died: frees the bucket locks that it held and repairs what it left half-done behind them; and counts the database anew.
  * Called by another worker (or by main before a successor runs), with its own lane, once the dead thread is gone. Cold; never waits.
  *
- * What a writer can leave: a torn entry (value written, check not yet), and an address twice (displace has written the copy and not yet
- * cleared the original). Both lie in buckets whose lock it still holds, so nobody else writes there until the lock is freed here.
+ * What a writer can leave: an entry that is free or torn instead of written, counts that are off by one, and an address twice (displace
+ * has written the copy and not yet cleared the original). Entries lie in buckets whose lock it still holds, so nobody else writes there
+ * until the lock is freed here.
  */
 import { BRIDGES_MAX, PORTS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
@@ -22,6 +23,8 @@ import {
   FDB_SUM_AT,
   otherBucket,
   PORT_COUNTS_AT,
+  PORT_STATICS_AT,
+  STATIC,
 } from './fdb-layout.ts';
 
 /** Frees every lock that `worker` holds, after repairing the buckets behind it. Answers how many locks those were. */
@@ -77,6 +80,7 @@ export function recount(lane: Lane): number {
     const port = value & DESTINATION_MASK;
     const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1 >>> 28);
     if (port < PORTS_MAX) found[port]!++;
+    if (port < PORTS_MAX && (value & STATIC) !== 0) found[PORT_STATICS_AT - PORT_COUNTS_AT + port]!++;
     if (bridge < BRIDGES_MAX) found[BRIDGE_COUNTS_AT - PORT_COUNTS_AT + bridge]!++;
     found[FDB_SUM_AT - PORT_COUNTS_AT]!++;
   }

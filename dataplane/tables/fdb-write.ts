@@ -17,6 +17,9 @@ import {
   FDB_SUM_AT,
   otherBucket,
   PORT_COUNTS_AT,
+  PORT_STATICS_AT,
+  STATIC,
+  STICKY,
 } from './fdb-layout.ts';
 
 const LOCK_TRIES = 64;
@@ -52,15 +55,17 @@ export function unlockPair(lane: Lane, one: number, other: number): void {
   if ((one & STRIPES_MASK) !== (other & STRIPES_MASK)) unlockBucket(lane, other);
 }
 
-/** Adds to the counts of an entry with this value: its port's, its bridge's and the sum. */
+/** Adds to the counts of an entry with this value: its port's, also of static ones, its bridge's and the sum. */
 export function countEntry(lane: Lane, key1: number, value: number, by: number): void {
   const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1 >>> 28);
   Atomics.add(lane.i32, lane.fdbCountsAt + PORT_COUNTS_AT + (value & DESTINATION_MASK), by);
+  if ((value & STATIC) !== 0)
+    Atomics.add(lane.i32, lane.fdbCountsAt + PORT_STATICS_AT + (value & DESTINATION_MASK), by);
   Atomics.add(lane.i32, lane.fdbCountsAt + BRIDGE_COUNTS_AT + bridge, by);
   Atomics.add(lane.i32, lane.fdbCountsAt + FDB_SUM_AT, by);
 }
 
-/** Writes an entry whose bucket is locked. The check goes last: until then readers see a torn entry, that is none. */
+/** Writes an entry whose bucket is locked. The value goes first and last, as 0 and as it shall be: between, readers see no entry. */
 export function writeEntry(lane: Lane, entry: number, key0: number, key1: number, value: number): void {
   const i32 = lane.i32;
   i32[entry + ENTRY_VALUE] = 0;
@@ -127,12 +132,26 @@ function displace(lane: Lane, bucket: number): number {
  * are the caller's business.
  */
 export function insert(lane: Lane, key0: number, key1: number, bits: number, value: number): number {
+  return put(lane, key0, key1, bits, value, 0);
+}
+
+/** The same for what a worker learned: 0 also when the address turns out to be static or sticky, since another worker was faster. */
+export function insertLearned(lane: Lane, key0: number, key1: number, bits: number, value: number): number {
+  return put(lane, key0, key1, bits, value, STATIC | STICKY);
+}
+
+/** `fixed`: bits of a live entry's value that keep it from being overwritten. */
+function put(lane: Lane, key0: number, key1: number, bits: number, value: number, fixed: number): number {
   const bucket = bucketOf(key0, key1, lane.fdbBucketMask);
   const other = otherBucket(bucket, key0, key1, lane.fdbBucketMask);
   if (!lockPair(lane, bucket, other)) return 0;
-  // Another worker may have been faster.
   let entry = find(lane, bucket, key0, key1, bits);
   if (entry !== 0) {
+    const old = lane.i32[entry + ENTRY_VALUE]!;
+    if ((old & fixed) !== 0 && !isStale(lane, old)) {
+      unlockPair(lane, bucket, other);
+      return 0;
+    }
     clearEntry(lane, entry);
   } else {
     entry = freeInBucket(lane, bucket);

@@ -17,10 +17,13 @@ import {
   otherBucket,
   PORT_COUNTS_AT,
   PORT_GENERATIONS_AT,
+  STATIC,
+  STICKY,
 } from '../../../dataplane/tables/fdb-layout.ts';
 import { breakLocks, recount } from '../../../dataplane/tables/fdb-recover.ts';
 import {
   insert,
+  insertLearned,
   lockBucket,
   lockPair,
   remove,
@@ -122,6 +125,18 @@ describe('an entry', () => {
       lane.i32[entry + word] = lane.i32[entry + word]! ^ (word === ENTRY_VALUE ? 1 : 0x100);
       expect(at(lane, 7), `word ${word}`).toBe(0);
       expect(lane.tornReads).toBe(word === ENTRY_VALUE || word === ENTRY_CHECK ? 1 : 0);
+    }
+  });
+
+  it('that became static or sticky meanwhile is not overwritten by what another worker learned; a flushed one is', () => {
+    const learned = (lane: Lane) => insertLearned(lane, key0Of(7), key1Of(7), BITS, valueFor(lane, 900, BITS));
+    for (const type of [STATIC, STICKY]) {
+      const lane = laneOf(1024);
+      const entry = insert(lane, key0Of(7), key1Of(7), BITS, valueFor(lane, portOf(7), BITS) | type);
+      expect([learned(lane), at(lane, 7), heldLocks(lane)]).toEqual([0, portOf(7), 0]);
+      lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + portOf(7)]!++;
+      expect([learned(lane), at(lane, 7), sum(lane), heldLocks(lane)]).toEqual([entry, 900, 1, 0]);
+      expect(recount(lane)).toBe(0);
     }
   });
 

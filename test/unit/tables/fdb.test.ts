@@ -10,6 +10,7 @@ import {
   FDB_SUM_AT,
   PORT_COUNTS_AT,
   PORT_GENERATIONS_AT,
+  PORT_STATICS_AT,
   STATIC,
   STICKY,
 } from '../../../dataplane/tables/fdb-layout.ts';
@@ -335,6 +336,19 @@ describe('OD "MAC table overflow"', () => {
     expect(entryOf(rig, A)).toBe(0);
     expect(rig.cell(2, PortCell.LEARN_LIMITED)).toBe(1);
     for (let k = 1; k <= 10; k++) expect(entryOf(rig, mac(k))).not.toBe(0);
+  });
+
+  it('a port with most of the static entries does not keep others from learning: the fullest of learned ones gives', () => {
+    const rig = rigOf([{}, {}, {}], { fdbLimit: 10 });
+    for (let k = 1; k <= 6; k++) place(rig, mac(k), 0, 1, STATIC);
+    for (let k = 7; k <= 10; k++) rig.send(2, frame(ALL, mac(k)));
+    rig.send(3, frame(ALL, A));
+    expect(entryOf(rig, A)).not.toBe(0);
+    expect([1, 2, 3].map((port) => counts(rig, PORT_COUNTS_AT + port))).toEqual([6, 3, 1]);
+    expect(counts(rig, PORT_STATICS_AT + 1)).toBe(6);
+    const { key0, key1, bits } = keyOf(mac(1), 1, 0);
+    remove(rig.lane, key0, key1, bits);
+    expect(counts(rig, PORT_STATICS_AT + 1)).toBe(5);
   });
 
   it('one bridge that overflows leaves the other alone', () => {
