@@ -136,23 +136,4 @@ describeNeeds({ ...wanted, tools: [...wanted.tools, ...TOOLS], because }, 'the a
       });
     });
   }
-
-  it('refuses what the limit of open files leaves no room for, and serves the rest', async () => {
-    const lab = new Lab();
-    try {
-      await lab.hosts(['a']);
-      const daemon = await lab.daemon(bridge([tap(lab, 'a')], {}, { workers: { count: 2 } }), { env });
-      const limit = daemon.descriptors() + 1;
-      expect(spawnSync('prlimit', ['--pid', `${daemon.pid}`, `--nofile=${limit}:`]).status).toBe(0);
-      const refused = daemon.addPort('br0', { name: 'v', kind: 'tap', device: 'v0' });
-      await expect(refused).rejects.toThrow();
-      expect(daemon.running).toBe(true);
-      expect(spawnSync('prlimit', ['--pid', `${daemon.pid}`, '--nofile=4096:']).status).toBe(0);
-      const { code, stderr } = await daemon.stop();
-      expect(stderr).not.toMatch(/runtime error|Sanitizer/);
-      expect(code).toBe(0);
-    } finally {
-      await lab.close();
-    }
-  });
 });

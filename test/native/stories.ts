@@ -17,7 +17,7 @@ const isBuilt = existsSync(file('../../dist/native/binding.js'));
 export const wanted = {
   root: true,
   tun: true,
-  tools: ['unshare', 'ip', 'sysctl'],
+  tools: ['unshare', 'ip', 'sysctl', 'prlimit'],
   because: isBuilt ? null : 'needs dist/: npm run build',
 };
 
@@ -74,6 +74,12 @@ export const LISTS: Readonly<Record<string, (answer: Record<string, unknown>) =>
       absent: { refused: [[7, EGRESS_DOWN, 1000]], sent: 0 },
       reason: EGRESS_DOWN,
     }),
+  windows: ({ small, smallMost, large, largeLast }) => {
+    expect([small, smallMost, large]).toEqual([1000, 64, 300]);
+    expect(largeLast).toBeLessThanOrEqual(5);
+  },
+  files: (answer) => expect(answer).toEqual({ code: 'EMFILE', left: 0, attached: 0, ringError: 0, received: 0 }),
+  budgets: (answer) => expect(answer).toEqual({ all: 50, most: 1 }),
   unsound: ({ waitNegative, ...answers }) => {
     expect(waitNegative).toEqual([0, 0]);
     expect(Object.keys(answers).length).toBe(16);

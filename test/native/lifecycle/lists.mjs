@@ -5,6 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Drop } from '../../../dist/dataplane/drop.js';
 import { LARGE_STRIDE_BYTES, LIST_COUNT_MAX, PORTS_MAX, SLOTS_COUNT } from '../../../dist/dataplane/limits.js';
@@ -78,15 +79,18 @@ function putSuper(slot, segments, size) {
   i32[fact(slot, Fact.WIRE_BYTES)] = 54 + size;
 }
 
+let budget = 512;
+
 /** One turn that sends `entries` to `port`. */
 function turn(port = 0, entries = []) {
-  i32[at.block + Block.RECEIVE_BUDGET] = 512;
+  i32[at.block + Block.RECEIVE_BUDGET] = budget;
   i32[at.block + Block.DIRTY_COUNT] = entries.length > 0 ? 1 : 0;
   i32[at.dirty] = port;
   if (entries.length > 0) {
     i32[at.queues + port * Queue.WORDS + Queue.COUNT] = entries.length;
     i32.set(entries, at.lists + port * LIST_COUNT_MAX);
   }
+  i32[at.block + Block.TURN]++;
   return native.turn();
 }
 
@@ -98,6 +102,7 @@ function refusals() {
   });
 }
 
+const sum = (numbers) => numbers.reduce((all, one) => all + one, 0);
 const ip = (...args) => execFileSync('ip', args, { env: { ...process.env, LD_PRELOAD: '' } });
 
 function bridged() {
@@ -115,8 +120,10 @@ function bridged() {
 
 /** Sends `entries` to port 1 and turns until nothing has come for a while. Calls `visit(start, bytes, port)` for every frame. */
 function exchange(entries, visit) {
-  i32[at.block + Block.WAIT_MS] = 100;
-  for (let received = turn(1, entries); received !== 0; received = turn()) {
+  i32[at.block + Block.WAIT_MS] = 30;
+  let empty = 0;
+  for (let received = turn(1, entries); empty < 3; received = turn()) {
+    empty = received === 0 ? empty + 1 : 0;
     if (received < 0) throw new Error(`turn: ${received}`);
     for (let k = 0; k < i32[at.block + Block.BATCHES_COUNT]; k++) {
       const batch = at.batches + k * Batch.WORDS;
@@ -165,6 +172,41 @@ function sizes() {
     });
   }
   return { wanted: wanted.length * 3, got };
+}
+
+/** How many frames of the other device each turn brought when `count` of `bytes` bytes were sent at once. */
+function brought(count, bytes) {
+  put(0, bytes);
+  const turns = [0];
+  let last = -1;
+  exchange(new Array(count).fill(0), (_start, length, port) => {
+    if (port !== 2 || length !== bytes) return;
+    if (i32[at.block + Block.TURN] !== last) turns.push(0);
+    last = i32[at.block + Block.TURN];
+    turns[turns.length - 1]++;
+  });
+  return turns.slice(1);
+}
+
+/** Small frames come in full windows, large ones within the turn's bytes. */
+function windows() {
+  bridged();
+  const small = brought(1000, 60);
+  const large = brought(300, 60_000);
+  return {
+    small: sum(small),
+    smallMost: Math.max(...small),
+    large: sum(large),
+    largeLast: Math.max(...large.slice(-20)),
+  };
+}
+
+/** A queue that still has frames when the turn may take no more stays ready, though epoll names it only once. */
+function budgets() {
+  bridged();
+  budget = 1;
+  const turns = brought(50, 60);
+  return { all: sum(turns), most: Math.max(...turns) };
 }
 
 /** What a device that is down refuses, and a port that isn't there: every entry once, thousands in one record. */
@@ -247,10 +289,33 @@ async function twins() {
   return { first, second };
 }
 
+/** Queues that the limit of open files leaves no room for: refused whole, and served once there is room. */
+function files() {
+  native.closeDevice(native.openTap('weft-f', 1, null).handle);
+  const limit = (count) =>
+    execFileSync('prlimit', ['--pid', `${process.pid}`, `--nofile=${count}:`], {
+      env: { ...process.env, LD_PRELOAD: '' },
+    });
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+  limit(before + 12);
+  let code = null;
+  try {
+    native.openTap('weft-f', 16, null);
+  } catch (error) {
+    code = error.code;
+  }
+  limit(1024);
+  const left = open() - before;
+  const { handle } = native.openTap('weft-f', 16, null);
+  native.engineOpen(0, io);
+  return { code, left, attached: native.attachQueue(1, handle, 15), ringError: native.ringError(), received: turn() };
+}
+
 /** What the host leaves this process, and a turn with it. */
 function fallback() {
   return { io: native.engineOpen(0, io), ringError: native.ringError(), received: turn() };
 }
 
-const answer = await { fallback, segments, sizes, refused, unsound, twins }[story]();
+const answer = await { budgets, fallback, files, segments, sizes, windows, refused, unsound, twins }[story]();
 process.stdout.write(`${JSON.stringify(answer)}\n`);
