@@ -13,7 +13,8 @@ const ROUNDS = 100;
 /** Ports that come and go in one round of the test that counts what is left. */
 const AT_ONCE = isLong() ? 1000 : 20;
 const AT_ONCE_ROUNDS = isLong() ? 100 : 5;
-const RATE = isLong() ? 20_000 : 3000;
+/** Frames a second: a TAP holds 1,000 back, so that a switch which gets no CPU for a fifth of a second loses nothing. */
+const RATE = isLong() ? 5000 : 3000;
 
 describeNeeds(REAL, 'churn', () => {
   let lab: Lab;
@@ -33,8 +34,8 @@ describeNeeds(REAL, 'churn', () => {
   });
   afterAll(() => lab.close());
 
-  /** Sends numbered frames both ways while `work` goes on; answers what each direction lost. */
-  async function lostDuring(work: (running: () => boolean) => Promise<void>, number: number): Promise<number[]> {
+  /** Sends numbered frames both ways while `work` goes on: all of them arrive, once. */
+  async function losesNothing(work: (running: () => boolean) => Promise<void>, number: number): Promise<void> {
     const directions = [
       { from: a, to: b, source: mac(0xa), destination: mac(0xb), number },
       { from: b, to: a, source: mac(0xb), destination: mac(0xa), number: number + 1 },
@@ -42,6 +43,7 @@ describeNeeds(REAL, 'churn', () => {
     for (const { to, number } of directions) await to.listenFlow('eth0', number);
     let running = true;
     const working = work(() => running);
+    working.catch(() => undefined);
     const seconds = isLong() ? 60 : 8;
     const sending = directions.map(({ from, source, destination, number }) =>
       from.sendFlow({ device: 'eth0', source, destination, number, rate: RATE, seconds }),
@@ -49,7 +51,7 @@ describeNeeds(REAL, 'churn', () => {
     const sent = await Promise.all(sending);
     running = false;
     await working;
-    return Promise.all(
+    const lost = await Promise.all(
       directions.map(async ({ to, number }, k) => {
         const result = await until(
           () => to.flowResult(number),
@@ -61,30 +63,35 @@ describeNeeds(REAL, 'churn', () => {
         return sent[k]! - result.received;
       }),
     );
+    // Where a frame was lost tells why: `missed` for want of CPU, `dropped` inside the switch.
+    const [atA, atB] = await Promise.all([daemon.port('a'), daemon.port('b')]);
+    expect({ lost, missed: [atA.missed, atB.missed], dropped: [atA.dropped, atB.dropped] }).toEqual({
+      lost: [0, 0],
+      missed: [{}, {}],
+      dropped: [{}, {}],
+    });
   }
 
   it(`OX pmd "add remove ports": nothing is lost on A↔B while ports come and go ${ROUNDS} times`, async () => {
     let rounds = 0;
-    const lost = await lostDuring(async (running) => {
+    await losesNothing(async (running) => {
       while (running() || rounds < ROUNDS) {
         await daemon.addPort('br0', visitor(rounds % 4));
         await daemon.deletePort('br0', `v${rounds % 4}`);
         rounds++;
       }
     }, 1);
-    expect(lost).toEqual([0, 0]);
     expect(rounds).toBeGreaterThanOrEqual(ROUNDS);
   }, 180_000);
 
   it('nothing is lost on A↔B while the document is applied again and again', async () => {
-    const lost = await lostDuring(async (running) => {
+    await losesNothing(async (running) => {
       for (let round = 0; running(); round++) {
         const vlan = { mode: 'trunk', trunks: [0, 10 + (round % 50)] };
         await daemon.apply(document([{ ...visitor(0), vlan }, { ...visitor(1 + (round % 2)) }]));
       }
       await daemon.apply(document());
     }, 11);
-    expect(lost).toEqual([0, 0]);
   }, 120_000);
 
   it(`${AT_ONCE} ports added and deleted ${AT_ONCE_ROUNDS} times: descriptors, devices and memory as before`, async () => {
