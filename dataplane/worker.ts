@@ -68,12 +68,13 @@ function run(native: Addon, view: View, orders: MessagePort, assignment: Assignm
   cleanUp(lane);
   const turn = new Turn(lane, native, new Injector(injectRing(view, assignment.index)));
   const orderly = new Orderly(native, view, turn, (answer) => post(orders, answer));
-  const failed = orderly.begin(assignment);
   const { i32, blockAt } = lane;
-  i32[blockAt + Block.IO] = io;
-  i32[blockAt + Block.STATE] = WorkerState.RUNNING;
-  post(orders, { type: 'running', io, ringError: native.ringError(), failed });
+  // Whatever breaks from here on, the engine is closed: nobody could become this worker again.
   try {
+    const failed = orderly.begin(assignment);
+    i32[blockAt + Block.IO] = io;
+    i32[blockAt + Block.STATE] = WorkerState.RUNNING;
+    post(orders, { type: 'running', io, ringError: native.ringError(), failed });
     loop(turn, orderly, orders);
   } finally {
     i32[blockAt + Block.STATE] = WorkerState.STOPPED;
