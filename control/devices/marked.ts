@@ -95,8 +95,11 @@ export function netnsNames(folder = NETNS_FOLDER): string[] {
   }
 }
 
-/** Every device with our mark, here and in all named namespaces. A namespace that goes meanwhile is left out. */
-export async function findMarked(run: RunIp, folder = NETNS_FOLDER): Promise<Device[]> {
+/** Every device with our mark in these namespaces: here (null) and in all named ones. One that is not there is left out. */
+export async function findMarked(
+  run: RunIp,
+  namespaces: readonly (string | null)[] = [null, ...netnsNames()],
+): Promise<Device[]> {
   const marked = async (netns: string | null) => {
     try {
       // `type tun` keeps the answer short on a host with thousands of other devices.
@@ -112,7 +115,7 @@ export async function findMarked(run: RunIp, folder = NETNS_FOLDER): Promise<Dev
       throw error;
     }
   };
-  return (await inParallel([null, ...netnsNames(folder)], NETNS_WIDTH, marked)).flat();
+  return (await inParallel(namespaces, NETNS_WIDTH, marked)).flat();
 }
 
 /** Groups by namespace, so that each costs one process. */

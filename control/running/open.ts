@@ -18,7 +18,7 @@ import { formatKeys } from './fdb-reader.ts';
 import { Foundation } from './foundation.ts';
 import { IDLES } from './idles.ts';
 import { KernelLosses } from './kernel-losses.ts';
-import { removeLeftovers } from './leftovers.ts';
+import { otherNamespaces, removeLeftovers, usedNamespaces } from './leftovers.ts';
 import { Metrics } from './metrics-source.ts';
 import { PortBook } from './port-book.ts';
 import { RunningSwitch } from './running-switch.ts';
@@ -57,19 +57,24 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const captures = new Captures(view, () => base.pool);
   base.idle = IDLES[model.workers.idle];
   base.pool = openPool(base, model, captures);
-  // Threads load while the machine is searched for what an earlier run left.
-  await Promise.all([base.pool.start(), removeLeftovers(model, options.log)]);
   const running = new RunningSwitch(base, captures, document, {
     file: options.file,
     keepDevices: options.keepDevices ?? false,
   });
   try {
+    // Threads load while the machine is searched for what an earlier run left.
+    const { bridges } = model;
+    await Promise.all([base.pool.start(), removeLeftovers(usedNamespaces(bridges), () => bridges, options.log)]);
     await running.apply(document, { dryRun: false });
     await running.watch();
   } catch (error) {
     await running.close();
     throw error;
   }
+  const now = () => fromDocument(running.config()).bridges;
+  removeLeftovers(otherNamespaces(now()), now, options.log).catch((error: Error) =>
+    options.log.warn({ reason: error.message }, 'other namespaces could not be searched for leftover TAPs'),
+  );
   return { switch: running, metrics: new Metrics(base) };
 }
 

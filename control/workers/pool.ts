@@ -81,6 +81,7 @@ export class WorkerPool {
   readonly #status: { state: WorkerStatus['state']; restarts: number }[];
   #spare: Thread | null = null;
   #nextId = 1;
+  #started: Promise<unknown> = Promise.resolve();
   #closing = false;
 
   constructor(options: PoolOptions) {
@@ -93,7 +94,9 @@ export class WorkerPool {
 
   /** Starts all workers and, a moment behind them, the spare. Rejects when one can't start. */
   async start(): Promise<void> {
-    await Promise.all(this.#serving.map((_, index) => this.#serve(index, this.#open())));
+    const starts = this.#serving.map((_, index) => this.#serve(index, this.#open()));
+    this.#started = Promise.allSettled(starts);
+    await Promise.all(starts);
     setTimeout(() => {
       if (!this.#closing) this.#spare ??= this.#open();
     }, SPARE_AFTER_MS).unref();
@@ -140,7 +143,9 @@ export class WorkerPool {
     for (let k = 0; k < 5000 && this.#status[index]!.state !== 'running'; k++) await delay(1);
   }
 
+  /** Also after a start that failed: a thread that stands by would take the order to stop for its assignment. */
   async close(): Promise<void> {
+    await this.#started;
     this.#closing = true;
     await this.orderAll({ type: 'stop' });
     this.#spare?.abort.abort();
@@ -180,11 +185,12 @@ export class WorkerPool {
   async #serve(index: number, thread: Thread): Promise<void> {
     thread.index = index;
     this.#serving[index] = thread;
-    await thread.ready;
     const running = new Promise<void>((resolve, reject) => {
       thread.running = resolve;
       thread.waiting.set(0, { resolve: () => resolve(), reject });
     });
+    // One that ends before it is ready never will be.
+    await Promise.race([thread.ready, running]);
     thread.orders.postMessage(this.#options.assignment(index));
     await running;
     thread.waiting.delete(0);
@@ -228,6 +234,7 @@ export class WorkerPool {
     thread.waiting.clear();
     if (this.#closing) return;
     if (starting !== undefined) {
+      this.#serving[thread.index!] = null;
       starting.reject(new Error(reason));
       return;
     }
