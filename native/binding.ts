@@ -61,20 +61,24 @@ export function addon(): Addon {
   try {
     found = require(`${addonFolder()}/weft.node`) as Addon;
   } catch (cause) {
-    throw new Error(`the addon could not be loaded (${(cause as Error).message}); build it with: npm run build`, {
-      cause,
-    });
+    // The first line: what follows is the stack of require calls.
+    const [reason] = (cause as Error).message.split('\n');
+    throw addonError('no-addon', `the addon could not be loaded: ${reason}`, 'Build it with: npm run build', cause);
   }
   const ours = abiOf();
   for (const [name, theirs] of Object.entries(found.abi())) {
     if (ours[name] !== theirs) {
-      throw new Error(
-        `addon and layout.ts disagree on ${name}: ${theirs} there, ${ours[name]} here; rebuild with: npm run build`,
-      );
+      const what = `addon and layout.ts disagree on ${name}: ${theirs} there, ${ours[name]} here`;
+      throw addonError('addon-mismatch', what, 'They are of different builds. Build both again: npm run build');
     }
   }
   loaded = found;
   return found;
+}
+
+/** An error that the command line prints with its remedy; control's own classes are not for native to import. */
+function addonError(code: string, message: string, hint: string, cause?: unknown): Error {
+  return Object.assign(new Error(message, { cause }), { code, hint });
 }
 
 function addonFolder(): string {

@@ -55,6 +55,11 @@ export function problemLines(error: DocumentError, file: string | null): string[
   });
 }
 
+/** An error from below control, which has no WeftError: native's, of an addon that is missing or doesn't fit. */
+function hasHint(error: unknown): error is Error & { readonly hint: string } {
+  return error instanceof Error && 'hint' in error && typeof error.hint === 'string';
+}
+
 /** Prints an error with its remedy; answers the exit code. What is not a WeftError is a bug of ours and shows its stack. */
 export function printError(io: Io, error: unknown, file: string | null = null): number {
   const word = paint({ colour: io.colour }, 'red', 'weft:');
@@ -62,10 +67,10 @@ export function printError(io: Io, error: unknown, file: string | null = null): 
     for (const line of problemLines(error, file)) note(io, `${word} ${line}`);
     return error.exitCode;
   }
-  if (error instanceof WeftError) {
+  if (error instanceof WeftError || hasHint(error)) {
     note(io, `${word} ${error.message}`);
     if (error.hint !== null) note(io, `      ${error.hint}`);
-    return error.exitCode;
+    return error instanceof WeftError ? error.exitCode : 1;
   }
   note(io, `${word} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   return 1;

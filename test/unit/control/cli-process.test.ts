@@ -3,7 +3,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -120,4 +120,22 @@ describeNeeds({ addon: true, because: built }, 'weft as a process', () => {
     },
     30_000,
   );
+
+  itNeeds({}, 'an addon that is missing or does not fit ends run with 1, the remedy and no stack', () => {
+    const run = (addonFolder: string) => {
+      const env = { ...process.env, WEFT_ADDON: addonFolder };
+      return spawnSync(process.execPath, [WEFT, 'run', '-c', file, '--socket', socket], { encoding: 'utf8', env });
+    };
+    const missing = run(folder);
+    expect(missing.status).toBe(1);
+    expect(missing.stderr).toContain('the addon could not be loaded');
+    expect(missing.stderr).toContain('npm run build');
+    expect(missing.stderr).not.toMatch(/^ +at /m);
+    mkdirSync(join(folder, 'weft.node'));
+    writeFileSync(join(folder, 'weft.node/index.js'), 'exports.abi = () => ({ HEAD_BYTES: 1 });');
+    const other = run(folder);
+    expect(other.status).toBe(1);
+    expect(other.stderr).toMatch(/disagree on HEAD_BYTES: 1 there, \d+ here\n.*npm run build/);
+    expect(existsSync(socket)).toBe(false);
+  });
 });
