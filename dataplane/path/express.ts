@@ -6,7 +6,7 @@
 // with a constant then need no overflow check.
 import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
-import { LIST_COUNT_MAX } from '../limits.ts';
+import { LIST_COUNT_MAX, PORTS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import {
   FACT_WORDS_SHIFT,
@@ -171,11 +171,11 @@ function isHere(lane: Lane, key0: number, key1: number, bits: number, here: numb
   const i32 = lane.i32;
   const bucket = bucketOf(key0, key1, mask);
   let entry = (lane.fdbAt + Math.imul(bucket, FDB_BUCKET_WORDS)) & AT_MASK;
-  if (i32[entry] !== key0 || i32[entry + ENTRY_KEY1] !== key1) {
+  // A place that was left keeps its keys: the value decides whether the address is still there.
+  if (i32[entry] !== key0 || i32[entry + ENTRY_KEY1] !== key1 || (i32[entry + ENTRY_VALUE]! & LEARNED_MASK) !== here) {
     entry = find(lane, bucket, key0, key1, bits) & AT_MASK;
-    if (entry === 0) return false;
+    if (entry === 0 || (i32[entry + ENTRY_VALUE]! & LEARNED_MASK) !== here) return false;
   }
-  if ((i32[entry + ENTRY_VALUE]! & LEARNED_MASK) !== here) return false;
   const cell = (lane.fdbSeenAt + ((entry - lane.fdbAt) >> 2)) & SEEN_MASK;
   const now = lane.nowS & 0xffff;
   if (lane.u16[cell] !== now) lane.u16[cell] = now;
@@ -189,7 +189,7 @@ function isHere(lane: Lane, key0: number, key1: number, bits: number, here: numb
 function turnTo(lane: Lane, value: number, ingress: number, vid: number, port: number, bits: number): boolean {
   const i32 = lane.i32;
   const egress = value & DESTINATION_MASK;
-  if (egress === 0 || egress === port || value !== valueFor(lane, egress, bits)) return false;
+  if (egress === 0 || egress >= PORTS_MAX || egress === port || value !== valueFor(lane, egress, bits)) return false;
   const record = lane.portsAt + egress * PORT_WORDS;
   const flags = i32[record + PortWord.FLAGS]!;
   if ((flags & EGRESS_FLAGS) !== PortFlag.UP) return false;
