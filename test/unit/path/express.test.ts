@@ -23,7 +23,7 @@ const PORTS: readonly RigPort[] = [
   { vlan: { mode: 'native-tagged', tag: 20, trunks: [10] }, protected: true },
   { vlan: { mode: 'access', tag: 20 }, protected: true },
   { vlan: { mode: 'dot1q-tunnel', tag: 10 } },
-  { vlan: { mode: 'dot1q-tunnel', tag: 10, cvlans: [0, 7] } },
+  { vlan: { mode: 'dot1q-tunnel', tag: 10, cvlans: [7] } },
   { vlan: { mode: 'access', tag: 10, 'priority-tags': 'if-nonzero' } },
   { vlan: { mode: 'native-untagged', tag: 10, trunks: [20], 'priority-tags': 'always' }, learning: false },
   { vlan: { mode: 'access', tag: 10 }, sticky: true, fdbLimit: 1 },
@@ -46,6 +46,8 @@ function publish(rig: Rig, change: (port: TablePort) => TablePort): void {
     PORTS.map((port, k) => change(tablePort(k + 1, port))),
     BRIDGES,
   );
+  // It takes no untagged frame, so its host would rarely be heard.
+  place(rig, '020000000007', 10, 7);
 }
 
 /** Something that both switches see between two batches; what is published holds until the next. */
