@@ -38,11 +38,7 @@ export const BATCH_COUNT_MAX = 64;
 /** Patch ports that one frame may pass. */
 export const PATCH_HOPS_MAX = 8;
 
-/** Records of a command or event ring between control and a worker. */
-export const RING_COUNT = 1024;
-/** Int32 words of one ring record. */
-export const RING_RECORD_WORDS = 16;
-/** Bytes of a worker's ring of captured and punted frames. */
+/** Bytes of a worker's ring of captured frames, and of its ring of frames from control; powers of two. */
 export const CAPTURE_RING_BYTES = 4 << 20;
 export const INJECT_RING_BYTES = 256 << 10;
 

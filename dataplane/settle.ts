@@ -35,7 +35,7 @@ export function settleResidence(lane: Lane): void {
 /** Remembers how many frames came from which port, for settleResidence after they are sent. */
 export function remember(lane: Lane, port: number, frames: number): void {
   const k = lane.pastCount;
-  if (2 * k + 1 >= lane.past.length) return;
+  if (frames === 0 || 2 * k + 1 >= lane.past.length) return;
   lane.past[2 * k] = port;
   lane.past[2 * k + 1] = frames;
   lane.pastCount = k + 1;

@@ -93,8 +93,7 @@ export class Turn {
     const { lane } = this;
     const { i32, blockAt } = lane;
     const generation = Atomics.load(i32, lane.generationAt);
-    const sendAgain = this.#taps.length > 0 && lane.dirtyCount > 0;
-    if (sendAgain) this.#tapSending();
+    if (this.#taps.length > 0 && lane.dirtyCount > 0) this.#tapSending();
     if (this.#scripts.length > 0 && lane.dirtyCount > 0) this.#sendScripts();
     i32[blockAt + Block.DIRTY_COUNT] = lane.dirtyCount;
     i32[blockAt + Block.RECEIVE_BUDGET] = this.#budget;

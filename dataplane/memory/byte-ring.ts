@@ -1,7 +1,7 @@
 /**
- * A ring of records of different length between two threads, one producer and one consumer: captured and punted frames up, injected
- * ones down. A record is a multiple of 8 bytes: its length in words, BYTE_RING_HEAD_WORDS words that its users define, then bytes. A record never wraps:
- * a filler (negative length) ends the lap.
+ * A ring of records of different length between two threads, one producer and one consumer: captured frames up, injected ones down. A
+ * record is a multiple of 8 bytes: its length in words, seven words that its users define, then bytes. A record never wraps: a filler
+ * (negative length) ends the lap.
  */
 import { BYTE_RING_HEADER_BYTES, Ring } from './layout.ts';
 
@@ -23,7 +23,7 @@ export class ByteRing {
     this.#words = bytes >> 2;
   }
 
-  /** Producer: word offset for a record with `bytes` bytes of data, or −1 when there is no room. One of up to half a ring always finds some in the end. */
+  /** Producer: word offset for a record with `bytes` bytes of data, or −1 without room. One of up to half a ring finds some in the end. */
   reserve(bytes: number): number {
     const i32 = this.i32;
     const words = (BYTE_RING_HEAD_WORDS + ((bytes + 7) >> 3) * 2) | 0;

@@ -1,6 +1,7 @@
 /**
  * Everything that one worker's hot code knows, as numbers: views over the arena and where its regions start. Made once per worker;
- * the fields that change (tables, clock) are written once a turn by worker.ts. `…At` are word offsets unless the name says bytes.
+ * tables and clock change once a turn, in turn.ts; the rest belongs to who is named beside it. `…At` are word offsets unless the name
+ * says bytes.
  */
 
 import { REASONS_COUNT } from '../drop.ts';
@@ -9,7 +10,6 @@ import {
   BLOCK_CELLS_AT,
   Header,
   PORT_CELLS_COUNT,
-  RESIDENCE_CELLS_COUNT,
   TABLE_BRIDGES_AT,
   TABLE_FLOOD_INDEX_AT,
   TABLE_FLOOD_POOL_AT,
@@ -88,8 +88,9 @@ export class Lane {
   readonly recent: Int32Array;
   recentHead = 0;
   recentTail = 0;
+  /** Entries that were met half-written: each was a miss. */
   tornReads = 0;
-  /** How many addresses moved in this turn, and the last of them. */
+  /** How many addresses moved so far, wrapping, and the last of them. */
   moves = 0;
   movedKey0 = 0;
   movedKey1 = 0;
@@ -146,6 +147,3 @@ export class Lane {
     this.portsHigh = this.i32[this.portsAt]!;
   }
 }
-
-// Cells per port must be in step with the arithmetic in counters.ts.
-if (RESIDENCE_CELLS_COUNT < 20) throw new Error('lane: too few residence cells');

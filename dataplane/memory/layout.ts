@@ -2,7 +2,7 @@
  * The only file that knows addresses in the arena. Main computes a layout from a shape, writes it into the header and hands the
  * arena to workers and addon, who read it there. All offsets are bytes from the arena's start; words are int32, cells float64.
  *
- *   header | command block, rings, lists, facts, heads, large buffers, counters of worker 0 | … of worker 1 | …
+ *   header | control block, batches, lists, facts, heads, large buffers, counters, byte rings of worker 0 | … of worker 1 | …
  *          | compiled tables, two copies | FDB: buckets, last seen, locks, counts
  */
 
@@ -18,8 +18,6 @@ import {
   LIST_COUNT_MAX,
   PORTS_MAX,
   RECEIVE_SLOTS_COUNT,
-  RING_COUNT,
-  RING_RECORD_WORDS,
   SLOTS_COUNT,
   VLANS_COUNT,
   WORKERS_MAX,
@@ -40,7 +38,6 @@ export const Header = {
   /** Changed by main between turns: which generation of the compiled tables holds; its low bit names the copy. */
   TABLES_GENERATION: 6,
   BLOCK_AT: 16,
-  RINGS_AT: 17,
   BATCHES_AT: 18,
   RECEIVE_LIST_AT: 19,
   QUEUES_AT: 20,
@@ -74,7 +71,7 @@ export const Block = {
   LARGE_USED: 4,
   BATCHES_COUNT: 5,
   REFUSED_COUNT: 6,
-  /** Out: one monotonic reading, taken after transmitting: seconds, and milliseconds that wrap. */
+  /** Out: the monotonic clock after transmitting, or after the wait behind it: seconds, and milliseconds that wrap. */
   NOW_S: 7,
   NOW_MS: 8,
   /** Out: 1 when the control eventfd ended the wait. */
@@ -87,7 +84,6 @@ export const Block = {
   IO: 13,
   /** Entries of the receive list in use. */
   RECEIVED_COUNT: 14,
-  REPLICAS_USED: 15,
   /** In: receive at most so many frames; floods to many ports make it small, so that a turn stays short. */
   RECEIVE_BUDGET: 16,
 } as const;
@@ -100,10 +96,7 @@ export const BlockCell = {
   BUSY_NS: 1,
   TURNS: 2,
   FRAMES: 3,
-  SLEEPS: 4,
   FLOWS: 5,
-  MOVES: 6,
-  TORN: 7,
   SENT_NS: 8,
   /** The reading before NOW_NS, and how long the frames of that turn stayed. */
   LAST_NS: 9,
@@ -169,8 +162,6 @@ export const Flag = {
   NEEDS_CHECKSUM: 2,
   GROUP: 4,
   BROADCAST: 8,
-  /** The slot is in a list: its head may not change any more. */
-  LISTED: 16,
   /** A virtio_net_hdr of 12 bytes lies before the head as received. */
   VNET: 32,
   /** A further tag stands behind that of the frame's VLAN, whether or not the head carries the latter. */
@@ -190,7 +181,6 @@ export const PortCell = {
   LEARNED: 8,
   MOVED: 9,
   LEARN_LIMITED: 10,
-  MERGED: 11,
   /** Frames that control sent out of this port. */
   INJECTED: 12,
 } as const;
@@ -202,7 +192,6 @@ export const RESIDENCE_CELLS_COUNT = 20;
 
 /** A ring's cursors stand 128 bytes apart, then its records. */
 export const Ring = { HEAD: 0, TAIL: 32, RECORDS: 64 } as const;
-export const RING_BYTES = 256 + RING_COUNT * RING_RECORD_WORDS * 4;
 export const BYTE_RING_HEADER_BYTES = 256;
 
 /** Compiled tables: offsets within one copy. */
@@ -249,7 +238,6 @@ export function fdbSlotsFor(entries: number): number {
 
 const WORKER_REGIONS: readonly (readonly [number, number])[] = [
   [Header.BLOCK_AT, BLOCK_BYTES],
-  [Header.RINGS_AT, 2 * RING_BYTES],
   [Header.BATCHES_AT, RECEIVE_SLOTS_COUNT * Batch.WORDS * 4],
   [Header.RECEIVE_LIST_AT, RECEIVE_SLOTS_COUNT * 4],
   [Header.QUEUES_AT, PORTS_MAX * Queue.WORDS * 4],

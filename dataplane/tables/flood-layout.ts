@@ -15,4 +15,3 @@ export const Form = {
   /** PRIORITY when the frame has one, else UNTAGGED. */
   PRIORITY_IF_NONZERO: 3,
 } as const;
-export const SHAPES_COUNT = 3;

@@ -54,7 +54,10 @@ describe('frames lost', () => {
   });
 
   it('all or none', () => {
-    expect(run(1, { dropReceived: CERTAIN }).out).toEqual([]);
+    const none = run(1, { dropReceived: CERTAIN });
+    expect(none.out).toEqual([]);
+    // Nothing passed, so there is nothing to tell the time of.
+    expect(none.rig.lane.pastCount).toBe(0);
     expect(run(2, { dropSending: CERTAIN }).out).toEqual([]);
     expect(run(1, {}).out).toHaveLength(FRAMES);
     expect(run(3, { dropReceived: CERTAIN, corrupt: CERTAIN, truncate: CERTAIN }).out).toHaveLength(FRAMES);
