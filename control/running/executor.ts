@@ -3,10 +3,11 @@
  * opened before anything that runs is touched, so that most failures change nothing at all; what fails later is undone by the caller.
  */
 
+import { getSystemErrorName } from 'node:util';
 import type { Attachment } from '../../dataplane/orders.ts';
 import type { OpenedTap } from '../../native/binding.ts';
 import { type OpenTap, tapSpec } from '../devices/tap-device.ts';
-import { DeviceError, RequestError } from '../errors.ts';
+import { DeviceError } from '../errors.ts';
 import type { PortModel, TapModel } from '../model/model.ts';
 import type { Action } from '../plan/plan.ts';
 import type { Foundation } from './foundation.ts';
@@ -17,6 +18,9 @@ import { takesOf } from './port-book.ts';
 type AddPort = Extract<Action, { type: 'add-port' }>;
 type DeletePort = Extract<Action, { type: 'delete-port' }>;
 type ChangePort = Extract<Action, { type: 'change-port' }>;
+
+/** What an order answers when its worker died over it. */
+export const EAGAIN_RESULT = -11;
 
 function isTap(model: PortModel): model is TapModel {
   return model.kind === 'tap';
@@ -113,34 +117,48 @@ export class Executor {
     await this.#base.publish();
   }
 
-  /** The devices are up and hold their first frames back; queues first, then the tables that send to them. */
+  /** The devices are up and hold their first frames back; queues first, then the tables that send to them. All ports, or none. */
   async #addPorts(adds: readonly AddPort[]): Promise<void> {
     if (adds.length === 0) return;
-    const { book, counters, kernel } = this.#base;
     const states: PortState[] = [];
-    for (const add of adds) {
-      const state = book.addPort(add.bridge, add.port);
-      counters.clear(state.number);
-      const made = this.#made.get(add);
-      if (made !== undefined) state.device = { handle: made.handle.handle, takes: takesOf(made.handle.offloads) };
-      state.up = true;
-      state.reason = null;
-      states.push(state);
+    try {
+      for (const add of adds) states.push(this.#enter(add));
+      const { kernel } = this.#base;
+      kernel.forget();
+      for (const state of states) state.missedBase = kernel.base(state.model);
+      await this.#base.publish();
+      await this.#attach(states);
+      await this.#base.addEntries(states);
+    } catch (error) {
+      await this.#leave(states);
+      throw error;
     }
-    kernel.forget();
-    for (const state of states) state.missedBase = kernel.base(state.model);
-    await this.#base.publish();
-    await this.#attach(states);
     this.#made.clear();
+    for (const { bridge, model } of states)
+      this.#base.emit({ type: 'port-up', time: new Date().toISOString(), bridge, port: model.name });
+  }
+
+  #enter(add: AddPort): PortState {
+    const { book, counters } = this.#base;
+    const state = book.addPort(add.bridge, add.port);
+    counters.clear(state.number);
+    const made = this.#made.get(add);
+    if (made !== undefined) state.device = { handle: made.handle.handle, takes: takesOf(made.handle.offloads) };
+    state.up = true;
+    state.reason = null;
+    return state;
+  }
+
+  /** Ports whose addition failed: nobody knows or serves them any more. Their devices are still `#made`, and go with that. */
+  async #leave(states: readonly PortState[]): Promise<void> {
+    const { book, counters, pool } = this.#base;
     for (const state of states) {
-      for (const entry of state.model.fdb) await this.#base.addEntry(state, entry);
-      this.#base.emit({
-        type: 'port-up',
-        time: new Date().toISOString(),
-        bridge: state.bridge,
-        port: state.model.name,
-      });
+      counters.flushPort(state.number);
+      book.removePort(state);
     }
+    await this.#base.publish();
+    const served = states.filter(({ model }) => model.kind !== 'patch');
+    await Promise.all(served.map(({ number }) => pool.orderAll({ type: 'detach', port: number })));
   }
 
   async #changeIdle(idle: number): Promise<void> {
@@ -158,8 +176,7 @@ export class Executor {
         orders.push(
           pool.order(worker, { type: 'attach', attachment }).then((result) => {
             // A worker that died over it takes the port up when it starts again.
-            if (result < 0 && result !== -11)
-              throw new RequestError('attach-failed', `port ${state.bridge}/${state.model.name}: errno ${-result}`);
+            if (result < 0 && result !== EAGAIN_RESULT) throw cannotServe(state, result);
           }),
         );
       }
@@ -170,7 +187,8 @@ export class Executor {
   async #changePort(action: ChangePort): Promise<void> {
     const { book, counters, devices } = this.#base;
     const state = book.port(action.bridge, action.after.name);
-    if (isTap(action.before) && isTap(action.after)) {
+    // A device that is gone is made as the model says by then.
+    if (isTap(action.before) && isTap(action.after) && state.device !== null) {
       await devices.change(tapSpec(action.bridge, action.before), tapSpec(action.bridge, action.after));
     }
     state.model = action.after;
@@ -181,8 +199,18 @@ export class Executor {
 
   async #changeEntries(state: PortState, action: ChangePort): Promise<void> {
     for (const entry of action.before.fdb) await this.#base.deleteEntry(state.bridge, entry.vlan, entry.mac);
-    for (const entry of action.after.fdb) await this.#base.addEntry(state, entry);
+    await this.#base.addEntries([state]);
   }
+}
+
+function cannotServe({ bridge, model }: PortState, error: number): DeviceError {
+  const hint =
+    model.kind === 'pcap' ? 'Can its files be opened by the daemon, and is what it reads a pcap file?' : null;
+  return new DeviceError(
+    'attach-failed',
+    `port ${bridge}/${model.name} can't be served: ${getSystemErrorName(error)}`,
+    hint,
+  );
 }
 
 function deviceKey(model: TapModel): string {

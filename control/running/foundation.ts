@@ -3,6 +3,7 @@
  * do with those. Made once by open.ts; main thread.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { FDB_ENTRIES_MAX } from '../../dataplane/limits.ts';
 import { Header } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
@@ -15,13 +16,14 @@ import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { FdbEntryModel } from '../model/model.ts';
 import type { SwitchEvent } from '../switch.ts';
-import type { WorkerPool } from '../workers/pool.ts';
+import type { NewOrder, WorkerPool } from '../workers/pool.ts';
 import type { Counters } from './counters.ts';
 import { macKeys } from './fdb-reader.ts';
 import type { KernelLosses } from './kernel-losses.ts';
 import type { PortBook, PortState } from './port-book.ts';
 
-const ADD_TRIES = 20;
+const ENTRY_TRIES = 50;
+const ENTRY_PAUSE_MS = 5;
 
 export class Foundation {
   readonly view: View;
@@ -85,6 +87,11 @@ export class Foundation {
     }
   }
 
+  /** Puts the document's addresses on their ports: on new ones, and again where a port was flushed, since that takes them too. */
+  async addEntries(states: readonly PortState[]): Promise<void> {
+    await Promise.all(states.flatMap((state) => state.model.fdb.map((entry) => this.addEntry(state, entry))));
+  }
+
   /** Puts an address on a port for good. */
   async addEntry(state: PortState, entry: FdbEntryModel): Promise<void> {
     const placed = this.#place(
@@ -94,9 +101,7 @@ export class Foundation {
       state.number,
       entry.type === 'static' ? STATIC : STICKY,
     );
-    for (let tries = 0; tries < ADD_TRIES; tries++) {
-      if ((await this.pool.order(0, { type: 'fdb-add', entry: placed })) === 0) return;
-    }
+    if ((await this.#orderEntry({ type: 'fdb-add', entry: placed })) === 0) return;
     throw new RequestError(
       'fdb-full',
       `no room for ${entry.mac} in the forwarding database`,
@@ -107,7 +112,17 @@ export class Foundation {
 
   /** Answers whether it was there. */
   async deleteEntry(bridge: string, vlan: number, mac: string): Promise<boolean> {
-    return (await this.pool.order(0, { type: 'fdb-delete', entry: this.#place(bridge, vlan, mac, 0, 0) })) === 1;
+    return (await this.#orderEntry({ type: 'fdb-delete', entry: this.#place(bridge, vlan, mac, 0, 0) })) === 1;
+  }
+
+  /** Again where it was refused: a bucket was locked or full, or worker 0 died, whose place is taken within milliseconds. */
+  async #orderEntry(order: Extract<NewOrder, { type: 'fdb-add' | 'fdb-delete' }>): Promise<number> {
+    let result = await this.pool.order(0, order);
+    for (let tries = 1; result < 0 && tries < ENTRY_TRIES; tries++) {
+      await delay(ENTRY_PAUSE_MS);
+      result = await this.pool.order(0, order);
+    }
+    return result;
   }
 
   #place(bridge: string, vlan: number, mac: string, port: number, type: number): StaticEntry {
