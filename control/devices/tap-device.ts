@@ -131,8 +131,20 @@ export class TapDevices<H> {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** What is there under the wanted names, and what can't be. */
-  async #look(specs: readonly TapSpec[]): Promise<Attempt<H>[]> {
+  /** How devices that somebody holds are now; `gone` is also one that is not the port's. In the order of `specs`. */
+  async see(specs: readonly TapSpec[]): Promise<('up' | 'down' | 'gone')[]> {
+    const there = await this.#there(specs);
+    return specs.map((spec) => {
+      const devices = there.get(spec.netns)!;
+      const device = devices instanceof DeviceError ? undefined : devices.get(spec.device);
+      const { mark = null, inUse = false, adminUp = false } = device ?? {};
+      if (!inUse || mark === null || markOf(mark.bridge, mark.port) !== markOf(spec.bridge, spec.port)) return 'gone';
+      return adminUp ? 'up' : 'down';
+    });
+  }
+
+  /** The devices of every namespace that the specs name. */
+  async #there(specs: readonly TapSpec[]): Promise<Map<string | null, Map<string, Device> | DeviceError>> {
     const there = new Map<string | null, Map<string, Device> | DeviceError>();
     await inParallel([...byNetns(specs).keys()], NETNS_WIDTH, async (netns) => {
       try {
@@ -142,6 +154,12 @@ export class TapDevices<H> {
         there.set(netns, error);
       }
     });
+    return there;
+  }
+
+  /** What is there under the wanted names, and what can't be. */
+  async #look(specs: readonly TapSpec[]): Promise<Attempt<H>[]> {
+    const there = await this.#there(specs);
     return specs.map((spec) => {
       const devices = there.get(spec.netns)!;
       const fresh = { spec, existing: null, opened: spec.netns === null ? spec.device : passingName(), handle: null };

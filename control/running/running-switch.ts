@@ -54,7 +54,7 @@ export class RunningSwitch implements api.Switch {
       });
     };
     this.#keeper = new LinkKeeper(base, later);
-    this.#watch = new LinkWatch({ onEvent: (event) => later(() => this.#keeper.handle(event)) });
+    this.#watch = new LinkWatch({ onEvent: (event) => this.#keeper.hear(event) });
   }
 
   /** Follows links and namespaces from now on. */

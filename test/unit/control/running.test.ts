@@ -1,0 +1,188 @@
+/** What the running switch does with its ports when something fails or a link changes, over a pool and devices that only remember. */
+import { describe, expect, it } from 'vitest';
+import { TapDevices } from '../../../control/devices/tap-device.ts';
+import { makeLog } from '../../../control/log.ts';
+import { fromDocument } from '../../../control/model/model.ts';
+import { type Action, plan } from '../../../control/plan/plan.ts';
+import { Counters } from '../../../control/running/counters.ts';
+import { Executor } from '../../../control/running/executor.ts';
+import { Foundation } from '../../../control/running/foundation.ts';
+import { KernelLosses } from '../../../control/running/kernel-losses.ts';
+import { LinkKeeper } from '../../../control/running/link-keeper.ts';
+import { PortBook } from '../../../control/running/port-book.ts';
+import type { SwitchEvent } from '../../../control/switch.ts';
+import type { NewOrder, WorkerPool } from '../../../control/workers/pool.ts';
+import { plainArena } from '../../../dataplane/memory/layout.ts';
+import { View } from '../../../dataplane/memory/view.ts';
+import type { Addon, OpenedTap } from '../../../native/binding.ts';
+
+const tap = (name: string, more: object = {}) => ({ name, kind: 'tap' as const, ...more });
+const modelOf = (ports: readonly object[]) => fromDocument({ bridges: [{ name: 'br0', ports: ports as never }] });
+const MAC = '02:00:00:00:00:99';
+
+/** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says. */
+function rig() {
+  const orders: NewOrder[] = [];
+  const processes: string[] = [];
+  const events: SwitchEvent[] = [];
+  const closed: number[] = [];
+  const turn = { changes: [] as (() => Promise<void>)[] };
+  const kernel = { down: new Set<string>(), gone: new Set<string>(), names: [] as string[] };
+  const answers = { order: (_: NewOrder): number => 0 };
+  let handle = 0;
+  const run = async (args: readonly string[], input = '') => {
+    processes.push([...args, input].join(' '));
+    const links = kernel.names
+      .filter((name) => !kernel.gone.has(name))
+      .map((name) => ({
+        ifname: name,
+        ifindex: 1,
+        mtu: 1500,
+        flags: kernel.down.has(name) ? [] : ['UP'],
+        ifalias: `weft:br0/${name}`,
+        linkinfo: { info_kind: 'tun', info_data: { type: 'tap', numqueues: 1 } },
+      }));
+    return { exitCode: 0, stdout: args.includes('-json') ? JSON.stringify(links) : '', stderr: '' };
+  };
+  const native = {
+    closeDevice: (h: number) => void closed.push(h),
+    persistTap: () => undefined,
+    deviceCounters: () => '',
+  } as unknown as Addon;
+  const view = new View(plainArena({ workers: 1, fdbEntries: 1024 }));
+  const base = new Foundation({
+    view,
+    native,
+    log: makeLog({ level: 'silent', stream: process.stderr, colour: false }),
+    book: new PortBook(),
+    counters: new Counters(view),
+    kernel: new KernelLosses(native),
+    devices: new TapDevices<OpenedTap>({
+      opener: {
+        open: (name) => ({ handle: ++handle, name, created: true, offloads: 0 }),
+        persist: () => undefined,
+        close: ({ handle: h }) => void closed.push(h),
+      },
+      run,
+    }),
+  });
+  base.pool = {
+    count: 1,
+    order: async (_: number, order: NewOrder) => {
+      orders.push(order);
+      return answers.order(order);
+    },
+    orderAll: async (order: NewOrder) => {
+      orders.push(order);
+      return [0];
+    },
+    settled: async () => void orders.push({ type: 'sync' }),
+  } as unknown as WorkerPool;
+  base.listeners.add((event) => events.push(event));
+  const keeper = new LinkKeeper(base, (change) => void turn.changes.push(change));
+  const settle = async () => {
+    for (const change of turn.changes.splice(0)) await change();
+  };
+  const start = async (ports: readonly object[]) => {
+    await new Executor(base).run(plan(null, modelOf(ports)).actions, []);
+    kernel.names = ports.map((port) => (port as { name: string }).name);
+    for (const list of [orders, processes, events]) list.length = 0;
+  };
+  const count = (type: NewOrder['type']) => orders.filter((order) => order.type === type).length;
+  return { base, keeper, kernel, answers, orders, processes, events, closed, settle, start, count };
+}
+
+const link = (type: 'admin-down' | 'admin-up' | 'device-vanished', device: string) =>
+  ({ type, time: 0, netns: null, device, index: 1 }) as const;
+
+describe('links', () => {
+  it('that go down together cost one publication and one look', async () => {
+    const { base, keeper, kernel, processes, events, settle, start, count } = rig();
+    const names = Array.from({ length: 1000 }, (_, k) => `p${k}`);
+    await start(names.map((name) => tap(name)));
+    kernel.down = new Set(names);
+    for (const name of names) keeper.hear(link('admin-down', name));
+    await settle();
+    expect(base.book.ports().every(({ up, reason }) => !up && reason === 'its link was set down')).toBe(true);
+    expect(events.filter(({ type }) => type === 'port-down')).toHaveLength(1000);
+    expect(count('sync')).toBe(1);
+    expect(processes).toHaveLength(1);
+  });
+
+  it('an old device that ends does not take the port down that has a new one of its name', async () => {
+    const { base, keeper, closed, events, settle, start } = rig();
+    await start([tap('p')]);
+    keeper.hear(link('admin-down', 'p'));
+    keeper.hear(link('device-vanished', 'p'));
+    await settle();
+    expect(base.book.port('br0', 'p')).toMatchObject({ up: true, device: { handle: 1 } });
+    expect([closed, events]).toEqual([[], []]);
+  });
+
+  it('a device that is gone: detached, closed, and told', async () => {
+    const { base, keeper, kernel, closed, events, settle, start, count } = rig();
+    await start([tap('p')]);
+    kernel.gone.add('p');
+    keeper.hear(link('device-vanished', 'p'));
+    await settle();
+    expect(base.book.port('br0', 'p')).toMatchObject({ up: false, device: null, reason: 'device p is gone' });
+    expect(closed).toEqual([1]);
+    expect(count('detach')).toBe(1);
+    expect(events).toMatchObject([{ type: 'port-down', port: 'p', reason: 'device p is gone' }]);
+    keeper.close();
+  });
+
+  it('static addresses are put back when a port’s others are flushed', async () => {
+    const { keeper, kernel, settle, start, count } = rig();
+    await start([tap('p', { fdb: [{ mac: MAC }] })]);
+    kernel.down.add('p');
+    keeper.hear(link('admin-down', 'p'));
+    await settle();
+    expect(count('fdb-add')).toBe(1);
+  });
+
+  it('ports of a namespace that is back get their devices in one go', async () => {
+    const { base, keeper, kernel, processes, events, settle, start, count } = rig();
+    const names = ['p', 'q', 'r'];
+    await start(names.map((name) => tap(name, { netns: 'ns' })));
+    kernel.gone = new Set(names);
+    keeper.hear({ type: 'netns-deleted', time: 0, netns: 'ns' });
+    await settle();
+    expect(base.book.ports().map(({ reason }) => reason)).toEqual(names.map(() => 'namespace ns is gone'));
+    processes.length = 0;
+    events.length = 0;
+    const before = count('sync');
+    keeper.hear({ type: 'netns-appeared', time: 0, netns: 'ns' });
+    await settle();
+    await settle();
+    expect(base.book.ports().every(({ up, device }) => up && device !== null)).toBe(true);
+    expect(events.map(({ type }) => type)).toEqual(['port-up', 'port-up', 'port-up']);
+    expect(count('sync') - before).toBe(1);
+    expect(processes.filter((line) => line.includes('addr show'))).toHaveLength(1);
+  });
+});
+
+describe('an addition that fails', () => {
+  it('leaves no port and no device behind', async () => {
+    const { base, answers, closed, start } = rig();
+    await start([tap('p')]);
+    answers.order = (order) => (order.type === 'attach' ? -2 : 0);
+    const done: Action[] = [];
+    const { actions } = plan(modelOf([tap('p')]), modelOf([tap('p'), tap('q'), tap('r')]));
+    await expect(new Executor(base).run(actions, done)).rejects.toMatchObject({
+      code: 'attach-failed',
+      message: expect.stringMatching(/^port br0\/q can't be served: ENOENT/),
+    });
+    expect(base.book.ports().map(({ model }) => model.name)).toEqual(['p']);
+    expect(closed).toEqual([2, 3]);
+  });
+
+  it('an address is put on its port although worker 0 is just being replaced', async () => {
+    const { base, answers, start } = rig();
+    let died = 30;
+    await start([]);
+    answers.order = (order) => (order.type === 'fdb-add' && died-- > 0 ? -11 : 0);
+    await new Executor(base).run(plan(modelOf([]), modelOf([tap('p', { fdb: [{ mac: MAC }] })])).actions, []);
+    expect(base.book.port('br0', 'p').up).toBe(true);
+  });
+});
