@@ -25,6 +25,7 @@ export const Drop = {
   NO_SLOT: 19,
   PATCH_LOOP: 20,
   FAULT_INJECTED: 21,
+  WORKER_DIED: 22,
 } as const;
 
 /** A number of the table above; 0 means "not dropped". */
@@ -60,4 +61,5 @@ export const DROPS: readonly { readonly name: string; readonly sentence: string 
   { name: 'no-slot', sentence: 'No free slot was left to make a copy of the head in another form.' },
   { name: 'patch-loop', sentence: 'The frame passed more than 8 patch ports.' },
   { name: 'fault-injected', sentence: 'A test injected this fault.' },
+  { name: 'worker-died', sentence: 'The frame was waiting to be sent when its worker died.' },
 ];

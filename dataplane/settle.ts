@@ -1,5 +1,7 @@
 // HOT: after the native turn: what the addon answered about the lists it was given becomes counters, and the lists are empty again.
 import { count, countResidence, drop } from './counters.ts';
+import { Drop } from './drop.ts';
+import { PORTS_MAX } from './limits.ts';
 import type { Lane } from './memory/lane.ts';
 import { Block, PortCell, Queue, Refused } from './memory/layout.ts';
 
@@ -39,4 +41,18 @@ export function remember(lane: Lane, port: number, frames: number): void {
   lane.past[2 * k] = port;
   lane.past[2 * k + 1] = frames;
   lane.pastCount = k + 1;
+}
+
+/**
+ * Empties the lists that a dead worker left, and counts what stood in them as lost: a successor must send none of it, since its slots are
+ * about to be used again. What the native turn had sent when the worker died before it could settle counts as lost too.
+ */
+export function abandon(lane: Lane): void {
+  const i32 = lane.i32;
+  for (let port = 0; port < PORTS_MAX; port++) {
+    const count = lane.queuesAt + port * Queue.WORDS + Queue.COUNT;
+    for (let k = 0; k < i32[count]!; k++) drop(lane, port, Drop.WORKER_DIED);
+    i32[count] = 0;
+  }
+  i32[lane.blockAt + Block.DIRTY_COUNT] = 0;
 }

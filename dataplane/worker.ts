@@ -7,12 +7,12 @@ import { type Addon, addon } from '../native/binding.ts';
 import { waitFor } from './idle.ts';
 import { Injector, injectRing } from './inject.ts';
 import { widenInlining } from './inlining.ts';
-import { PORTS_MAX } from './limits.ts';
 import { Lane } from './memory/lane.ts';
-import { Block, BlockCell, Queue, WorkerState } from './memory/layout.ts';
+import { Block, BlockCell, WorkerState } from './memory/layout.ts';
 import { View } from './memory/view.ts';
 import { Orderly } from './orderly.ts';
 import type { Answer, Assignment } from './orders.ts';
+import { abandon } from './settle.ts';
 import { breakLocks, recount } from './tables/fdb-recover.ts';
 import { Turn } from './turn.ts';
 
@@ -52,8 +52,7 @@ function openEngine(native: Addon, assignment: Assignment): number {
 /** What a dead predecessor left: its half-filled lists would be sent by us, its locks would hold everybody up. */
 function cleanUp(lane: Lane): void {
   if (breakLocks(lane, lane.index) > 0) recount(lane);
-  for (let port = 0; port < PORTS_MAX; port++) lane.i32[lane.queuesAt + port * Queue.WORDS + Queue.COUNT] = 0;
-  lane.i32[lane.blockAt + Block.DIRTY_COUNT] = 0;
+  abandon(lane);
 }
 
 function run(native: Addon, view: View, orders: MessagePort, assignment: Assignment): string {

@@ -1,0 +1,29 @@
+/** What a successor does with the lists of a worker that died. */
+import { expect, it } from 'vitest';
+import { Lane } from '../../../dataplane/memory/lane.ts';
+import { PortCell } from '../../../dataplane/memory/layout.ts';
+import { abandon } from '../../../dataplane/settle.ts';
+import { Turn } from '../../../dataplane/turn.ts';
+import { Rig, tablePort } from '../../rig.ts';
+import { A, ALL, B, frame } from '../path/frames.ts';
+
+it('frames that were listed are lost with a reason, and none is sent from a slot of its own', () => {
+  const rig = new Rig();
+  rig.publish([1, 2, 3].map((number) => tablePort(number)));
+  rig.send(2, frame(ALL, B));
+  rig.port(1).push(frame(ALL, A));
+  rig.port(1).push(frame(B, A));
+  rig.turns.turn();
+  const lane = new Lane(rig.view, 0);
+  abandon(lane);
+  expect(rig.drops()).toEqual({ '2 worker-died': 2, '3 worker-died': 1 });
+  const cells = (cell: number) => [1, 2, 3].reduce((sum, port) => sum + rig.cell(port, cell), 0);
+  expect(cells(PortCell.RX_FRAMES) + cells(PortCell.REPLICATED)).toBe(cells(PortCell.TX_FRAMES) + 3);
+  const successor = new Turn(lane, rig.edge);
+  for (const port of rig.ports.values()) successor.addScript(port);
+  for (let k = 0; k < 3; k++) successor.turn();
+  expect([2, 3].map((port) => rig.port(port).drain().length)).toEqual([0, 0]);
+  rig.port(1).push(frame(B, A));
+  for (let k = 0; k < 3; k++) successor.turn();
+  expect([2, 3].map((port) => rig.port(port).drain().length)).toEqual([1, 0]);
+});
