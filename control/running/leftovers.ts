@@ -3,10 +3,15 @@
  * document has, and that nobody holds: another daemon's, running or resting, are never touched. Main thread.
  */
 
+import { readFileSync } from 'node:fs';
 import { runIp } from '../devices/ip.ts';
-import { findMarked, netnsNames, removeMarked } from '../devices/marked.ts';
+import { findMarked, netnsNames, parseMark, removeMarked } from '../devices/marked.ts';
 import type { Log } from '../log.ts';
 import type { PortModel } from '../model/model.ts';
+import { parseNetDev } from './kernel-losses.ts';
+
+/** With more devices than this `ip` is quicker than their files. */
+const DEVICES_MAX = 50;
 
 /** Ports of a bridge: of the document or of the running switch. */
 interface Bridge {
@@ -26,13 +31,28 @@ export function otherNamespaces(bridges: readonly Bridge[]): string[] {
   return netnsNames().filter((netns) => !used.has(netns));
 }
 
+/**
+ * Whether no device here is marked, as far as their files in /sys tell: an `ip` less for a first start. /sys may be another namespace's,
+ * where it was mounted before the process changed its own: then it lacks devices that /proc names.
+ */
+function noneMarkedHere(): boolean {
+  try {
+    const names = [...parseNetDev(readFileSync('/proc/self/net/dev', 'utf8')).keys()];
+    if (names.length > DEVICES_MAX) return false;
+    return names.every((name) => parseMark(readFileSync(`/sys/class/net/${name}/ifalias`, 'utf8').trim()) === null);
+  } catch {
+    return false;
+  }
+}
+
 /** `bridges` is asked once the namespaces were searched, so that what became a port meanwhile stays. Throws a DeviceError. */
 export async function removeLeftovers(
   namespaces: readonly (string | null)[],
   bridges: () => readonly Bridge[],
   log: Log,
 ): Promise<void> {
-  const found = await findMarked(runIp, namespaces);
+  const searched = namespaces.filter((netns) => netns !== null || !noneMarkedHere());
+  const found = await findMarked(runIp, searched);
   const own = new Set(bridges().map(({ name }) => name));
   const wanted = new Set(
     bridges().flatMap(({ name, ports }) =>

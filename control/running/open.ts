@@ -23,6 +23,9 @@ import { Metrics } from './metrics-source.ts';
 import { PortBook } from './port-book.ts';
 import { RunningSwitch } from './running-switch.ts';
 
+/** Long enough for `ready` to be told first. */
+const SEARCH_AFTER_MS = 100;
+
 export interface OpenOptions {
   readonly file: string | null;
   readonly log: Log;
@@ -71,11 +74,15 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
     await running.close();
     throw error;
   }
-  const now = () => fromDocument(running.config()).bridges;
-  removeLeftovers(otherNamespaces(now()), now, options.log).catch((error: Error) =>
-    options.log.warn({ reason: error.message }, 'other namespaces could not be searched for leftover TAPs'),
-  );
+  setTimeout(() => searchElsewhere(running, options.log), SEARCH_AFTER_MS).unref();
   return { switch: running, metrics: new Metrics(base) };
+}
+
+function searchElsewhere(running: RunningSwitch, log: Log): void {
+  const bridges = () => fromDocument(running.config()).bridges;
+  removeLeftovers(otherNamespaces(bridges()), bridges, log).catch((error: Error) =>
+    log.warn({ reason: error.message }, 'other namespaces could not be searched for leftover TAPs'),
+  );
 }
 
 function openArena(native: Addon, model: Model, log: Log): View {
