@@ -89,7 +89,7 @@ describe('commands', () => {
   it('of a new TAP end with up and routes', () => {
     expect(setupCommands(SPEC, SPEC, null).map(({ line }) => line)).toEqual([
       'link set dev eth0 alias weft:br0/web',
-      'link set dev eth0 address 02:00:00:00:00:01 mtu 9000',
+      'link set dev eth0 address 02:00:00:00:00:01 mtu 9000 txqueuelen 4096',
       'addr replace 10.0.0.2/24 dev eth0',
       'addr replace fd00::2/64 dev eth0 nodad',
       'link set dev eth0 up',
