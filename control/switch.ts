@@ -147,7 +147,8 @@ export interface CapturedFrame {
 export interface Capture extends AsyncIterable<CapturedFrame> {
   /** Frames that the capture itself lost because its reader was too slow. */
   readonly lost: number;
-  close(): void;
+  /** Resolves when `lost` is final. */
+  close(): Promise<void>;
 }
 
 /** Every method that names something unknown rejects with a `RequestError` (errors.ts). */

@@ -77,7 +77,7 @@ export function streamRoutes(app: FastifyInstance, context: AppContext): void {
       const { port, snapLength, count } = request.query;
       const { capture, bridge } = captureOf(context, request.query);
       reply.hijack();
-      const stop = () => capture.close();
+      const stop = () => void capture.close();
       context.streams.add(stop);
       reply.raw.once('close', () => context.streams.delete(stop));
       const header = { bridge, port, snapLength, application: `weft ${context.version}`, os: `${type()} ${release()}` };

@@ -68,7 +68,7 @@ async function drained(response: ServerResponse): Promise<void> {
 
 /** Streams a capture until its count is reached, the capture is closed, or the client goes. Closes the capture in every case. */
 export async function streamCapture(response: ServerResponse, capture: Capture, stream: CaptureStream): Promise<void> {
-  response.once('close', () => capture.close());
+  response.once('close', () => void capture.close());
   response.writeHead(200, { 'content-type': 'application/x-pcapng', 'cache-control': 'no-store' });
   response.write(pcapngHeader(stream.header));
   let taken = 0;
@@ -86,7 +86,7 @@ export async function streamCapture(response: ServerResponse, capture: Capture, 
       if (!room && !response.destroyed) await drained(response);
     }
   } finally {
-    capture.close();
+    await capture.close();
     response.end(statistics());
   }
 }

@@ -12,33 +12,54 @@ import type { Capture, CapturedFrame, CaptureOptions } from '../switch.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 
 const DRAIN_MS = 20;
+/** What waits for one reader: frames, and their bytes, which 8,192 super-frames would make half a gigabyte of. */
 const WAITING_MAX = 8192;
+const WAITING_BYTES_MAX = 16 << 20;
 /** A record's words behind its length, as ports/wrap/capture.ts writes them. */
-const Word = { CAPTURE: 1, DIRECTION: 2, BYTES: 3, ORIGINAL: 4, NS_LOW: 5, NS_HIGH: 6 } as const;
+const Word = { CAPTURE: 1, DIRECTION: 2, BYTES: 3, ORIGINAL: 4, NS_LOW: 5, NS_HIGH: 6, LOST: 7 } as const;
 
-class RunningCapture implements Capture {
-  readonly #stop: () => void;
+export class RunningCapture implements Capture {
+  readonly #stop: () => Promise<void>;
   readonly #waiting: CapturedFrame[] = [];
+  #waitingBytes = 0;
   #wake: (() => void) | null = null;
-  #closed = false;
-  lost = 0;
+  #closing: Promise<void> | null = null;
+  /** Frames that this queue had no room for; and by worker, those that its ring had none for. */
+  #refused = 0;
+  readonly #lostIn: number[] = [];
 
-  constructor(stop: () => void) {
+  constructor(stop: () => Promise<void>) {
     this.#stop = stop;
   }
 
+  get lost(): number {
+    return this.#lostIn.reduce((sum, lost) => sum + lost, this.#refused);
+  }
+
+  /** What worker `worker` has lost so far; a worker that starts again counts from zero. */
+  tellLost(worker: number, lost: number): void {
+    this.#lostIn[worker] = Math.max(this.#lostIn[worker] ?? 0, lost);
+  }
+
   give(frame: CapturedFrame): void {
-    if (this.#closed) return;
-    if (this.#waiting.length >= WAITING_MAX) this.lost++;
-    else this.#waiting.push(frame);
+    if (this.#closing !== null) return;
+    if (this.#waiting.length >= WAITING_MAX || this.#waitingBytes + frame.bytes.length > WAITING_BYTES_MAX) {
+      this.#refused++;
+    } else {
+      this.#waiting.push(frame);
+      this.#waitingBytes += frame.bytes.length;
+    }
     this.#wake?.();
   }
 
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#stop();
-    this.#wake?.();
+  close(): Promise<void> {
+    if (this.#closing === null) {
+      // Frames that are still in the rings belong to the capture: they are given before it counts as closed.
+      const stopped = this.#stop();
+      this.#closing = stopped;
+      this.#wake?.();
+    }
+    return this.#closing;
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<CapturedFrame> {
@@ -46,8 +67,9 @@ class RunningCapture implements Capture {
       for (;;) {
         const frame = this.#waiting.shift();
         if (frame !== undefined) {
+          this.#waitingBytes -= frame.bytes.length;
           yield frame;
-        } else if (this.#closed) {
+        } else if (this.#closing !== null) {
           return;
         } else {
           await new Promise<void>((resolve) => {
@@ -57,7 +79,7 @@ class RunningCapture implements Capture {
         }
       }
     } finally {
-      this.close();
+      void this.close();
     }
   }
 }
@@ -105,34 +127,38 @@ export class Captures {
   }
 
   closeAll(): void {
-    for (const { capture } of this.#running.values()) capture.close();
+    for (const { capture } of this.#running.values()) void capture.close();
   }
 
-  #stop(number: number): void {
+  /** Ends the captures of ports that are gone: their numbers will be other ports'. */
+  closeWithout(ports: { byNumber(number: number): unknown }): void {
+    for (const { capture, order } of this.#running.values())
+      if (ports.byNumber(order.port) === undefined) void capture.close();
+  }
+
+  async #stop(number: number): Promise<void> {
     const running = this.#running.get(number);
     if (running === undefined) return;
     this.#drain();
     this.#running.delete(number);
-    void this.#pool()
-      .orderAll({ type: 'capture-stop', capture: number })
-      .then((lost) => {
-        running.capture.lost += lost.reduce((sum, one) => sum + Math.max(0, one), 0);
-      });
+    const stopped = this.#pool().orderAll({ type: 'capture-stop', capture: number });
     if (this.#running.size === 0 && this.#timer !== null) {
       clearInterval(this.#timer);
       this.#timer = null;
     }
+    for (const [worker, lost] of (await stopped).entries()) running.capture.tellLost(worker, lost);
   }
 
   /** Wall-clock time of a frame: its monotonic reading, moved by what the two clocks differ now. */
   #drain(): void {
     const offset = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
     const { i32, u8 } = this.#view;
-    for (const ring of this.#rings) {
+    for (const [worker, ring] of this.#rings.entries()) {
       for (let record = ring.peek(); record >= 0; record = ring.peek()) {
         const running = this.#running.get(i32[record + Word.CAPTURE]!);
         if (running !== undefined) {
           const at = (record + BYTE_RING_HEAD_WORDS) << 2;
+          running.capture.tellLost(worker, i32[record + Word.LOST]!);
           const ns = (BigInt(i32[record + Word.NS_HIGH]!) << 32n) | BigInt(i32[record + Word.NS_LOW]! >>> 0);
           running.capture.give({
             direction: i32[record + Word.DIRECTION] === 1 ? 'in' : 'out',

@@ -107,6 +107,7 @@ export class RunningSwitch implements api.Switch {
     }
     this.#document = document;
     this.#model = wanted;
+    this.#captures.closeWithout(this.#base.book);
     if (this.#watching) await this.#watch.setNamespaces(this.#namespaces());
     this.#base.emit({ type: 'config-applied', time: new Date().toISOString(), steps: actions.length });
     return { applied: true, ...result };

@@ -18,8 +18,8 @@ export interface CaptureFilter {
   readonly snapBytes: number;
 }
 
-/** Words of a capture record's head, behind its length. */
-export const CaptureWord = { CAPTURE: 1, DIRECTION: 2, BYTES: 3, ORIGINAL: 4, NS_LOW: 5, NS_HIGH: 6 } as const;
+/** Words of a capture record's head, behind its length; LOST is what this capture has lost here so far. */
+export const CaptureWord = { CAPTURE: 1, DIRECTION: 2, BYTES: 3, ORIGINAL: 4, NS_LOW: 5, NS_HIGH: 6, LOST: 7 } as const;
 export const DIRECTION_IN = 1;
 export const DIRECTION_OUT = 2;
 
@@ -96,6 +96,7 @@ export class Capture {
     i32[record + CaptureWord.ORIGINAL] = length;
     i32[record + CaptureWord.NS_LOW] = (ns % 4294967296) | 0;
     i32[record + CaptureWord.NS_HIGH] = (ns / 4294967296) | 0;
+    i32[record + CaptureWord.LOST] = this.lost;
     const to = (record + BYTE_RING_HEAD_WORDS) << 2;
     const at = i32[facts + Fact.HEAD_AT]!;
     const head = Math.min(bytes, i32[facts + Fact.HEAD_BYTES]!);

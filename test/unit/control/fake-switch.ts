@@ -47,7 +47,7 @@ export class FakeCapture implements Capture {
     else this.#queue.push(frame);
     this.#wake?.();
   }
-  close(): void {
+  async close(): Promise<void> {
     this.closed = true;
     this.#wake?.();
   }
