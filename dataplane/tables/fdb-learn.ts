@@ -18,7 +18,7 @@ import {
   STATIC,
   STICKY,
 } from './fdb-layout.ts';
-import { insertLearned, remove } from './fdb-write.ts';
+import { insertLearned, removeLearned } from './fdb-write.ts';
 import { BridgeWord, PortFlag, PortWord } from './port-layout.ts';
 
 const EVICT_LOOKS = 256;
@@ -49,7 +49,7 @@ function evictAt(lane: Lane, entry: number, port: number): boolean {
   const key0 = i32[entry]!;
   const key1 = i32[entry + ENTRY_KEY1]!;
   if (i32[entry + ENTRY_CHECK] !== checkOf(key0, key1, value)) return false;
-  return remove(lane, key0, key1, value & BRIDGE_MASK);
+  return removeLearned(lane, key0, key1, value & BRIDGE_MASK);
 }
 
 /**

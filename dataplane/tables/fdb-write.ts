@@ -169,11 +169,21 @@ function put(lane: Lane, key0: number, key1: number, bits: number, value: number
 
 /** Removes an address; false when it wasn't there or its lock was not had. */
 export function remove(lane: Lane, key0: number, key1: number, bits: number): boolean {
+  return take(lane, key0, key1, bits, 0);
+}
+
+/** The same, unless the address turns out to be static. */
+export function removeLearned(lane: Lane, key0: number, key1: number, bits: number): boolean {
+  return take(lane, key0, key1, bits, STATIC);
+}
+
+function take(lane: Lane, key0: number, key1: number, bits: number, fixed: number): boolean {
   const bucket = bucketOf(key0, key1, lane.fdbBucketMask);
   const other = otherBucket(bucket, key0, key1, lane.fdbBucketMask);
   if (!lockPair(lane, bucket, other)) return false;
   const entry = find(lane, bucket, key0, key1, bits);
-  if (entry !== 0) clearEntry(lane, entry);
+  const takes = entry !== 0 && (lane.i32[entry + ENTRY_VALUE]! & fixed) === 0;
+  if (takes) clearEntry(lane, entry);
   unlockPair(lane, bucket, other);
-  return entry !== 0;
+  return takes;
 }

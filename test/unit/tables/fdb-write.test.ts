@@ -27,6 +27,7 @@ import {
   lockBucket,
   lockPair,
   remove,
+  removeLearned,
   unlockBucket,
   unlockPair,
   writeEntry,
@@ -138,6 +139,16 @@ describe('an entry', () => {
       expect([learned(lane), at(lane, 7), sum(lane), heldLocks(lane)]).toEqual([entry, 900, 1, 0]);
       expect(recount(lane)).toBe(0);
     }
+  });
+
+  it('that became static meanwhile is not evicted', () => {
+    const lane = laneOf(1024);
+    const value = valueFor(lane, portOf(7), BITS);
+    const evict = () => removeLearned(lane, key0Of(7), key1Of(7), BITS);
+    insert(lane, key0Of(7), key1Of(7), BITS, value | STATIC);
+    expect([evict(), at(lane, 7), heldLocks(lane)]).toEqual([false, portOf(7), 0]);
+    insert(lane, key0Of(7), key1Of(7), BITS, value);
+    expect([evict(), at(lane, 7), evict(), heldLocks(lane)]).toEqual([true, 0, false, 0]);
   });
 
   it('of another bridge with the same low bits is another entry', () => {
