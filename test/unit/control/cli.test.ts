@@ -228,7 +228,7 @@ describe('usage', () => {
         walk(child, `${path}${child.name()} `);
       }
     };
-    walk(buildProgram({ io, exitCode: 0 }), '');
+    walk(await buildProgram({ io, exitCode: 0 }, undefined), '');
     expect(commands).toHaveLength(19);
     for (const command of commands) {
       const { code, out } = await weft(rig, `${command} --help`);
