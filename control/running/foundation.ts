@@ -72,13 +72,15 @@ export class Foundation {
 
   /**
    * Removes the devices of ports that no worker serves any more, and closes them. Many at once go in one group, since each alone costs the
-   * kernel a grace period; one that somebody renamed or moved goes with its last descriptor.
+   * kernel a grace period; one that somebody renamed or moved, or that `ip` could not remove, goes with its last descriptor.
    */
   async removeDevices(states: readonly PortState[]): Promise<void> {
     const held = states.filter(({ device }) => device !== null);
     const specs = held.flatMap(({ bridge, model }) => (model.kind === 'tap' ? [tapSpec(bridge, model)] : []));
     try {
       await this.devices.remove(specs);
+    } catch (error) {
+      this.log.warn({ reason: (error as Error).message }, 'devices are removed with their descriptors');
     } finally {
       for (const { device } of held) {
         this.native.persistTap(device!.handle, false);
