@@ -76,6 +76,9 @@ export interface LogOptions {
   readonly colour: boolean;
 }
 
+/** Not the wall clock: after a step back it would hold messages for as long as the step. */
+const monotonicMs = () => performance.now();
+
 export function makeLog(options: LogOptions): Log {
   const { level, stream, colour } = options;
   const destination = stream.isTTY
@@ -85,7 +88,9 @@ export function makeLog(options: LogOptions): Log {
     { level, base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
     destination,
   );
-  const limit = new RateLimit(Date.now, (message, suppressed) => logger.warn({ suppressed }, `held back: ${message}`));
+  const limit = new RateLimit(monotonicMs, (message, suppressed) =>
+    logger.warn({ suppressed }, `held back: ${message}`),
+  );
   const at =
     (name: 'debug' | 'info' | 'warn' | 'error'): Write =>
     (fields, message) => {

@@ -93,7 +93,8 @@ function lock(path: string): () => void {
       return () => rmSync(file, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+      // From the future after a clock step: left over too.
+      const age = Math.abs(Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0));
       if (age < LOCK_MS) break;
       rmSync(file, { force: true });
     }
