@@ -58,11 +58,11 @@ export function addFdbCommands(program: Command, context: Context): void {
   const fdb = program.command('fdb').description('change the forwarding database (`weft show fdb` shows it)');
   const adding = fdb
     .command('add')
-    .description('add an entry that does not age')
+    .description('add an entry that no frame taught; a static one neither ages nor moves')
     .argument('<port>', 'where the address lives, as br0/web or web')
     .argument('<mac>', 'a MAC address')
     .option('--vlan <number>', 'its VLAN', vlanNumber, 0)
-    .option('--sticky', 'an entry that frames may refresh but not move')
+    .option('--sticky', 'frames refresh it and do not move it; without them it ages')
     .action((port: string, mac: string, options: AddOptions, self: Command) => add(context, port, mac, options, self));
   examples(adding, ['fdb add br0/web 02:00:00:00:00:01 --vlan 10', 'a static entry']);
   const deleting = fdb

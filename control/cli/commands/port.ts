@@ -82,7 +82,7 @@ function addOptions(command: Command): Command {
     .option('--address <address/prefix>', 'tap: address of the device, may repeat', several)
     .option('--gateway <address>', 'tap: default gateway, may repeat', several)
     .option('--mac <address>', 'tap: MAC address of the device')
-    .option('--peer <bridge/port>', 'patch: the other end')
+    .option('--peer <bridge/port>', 'patch: the other end, which must be there: a new pair is a matter of `weft apply`')
     .option('--read <file>', 'pcap: frames to receive')
     .option('--write <file>', 'pcap: where transmitted frames go')
     .addOption(new Option('--mode <mode>', 'VLAN mode').choices(VLAN_MODE_NAMES))
@@ -140,7 +140,7 @@ export function addPortCommands(program: Command, context: Context): void {
     adding,
     ['port add br0/web --netns web --address 10.0.10.2/24 --tag 10', 'a TAP in a namespace, access VLAN 10'],
     ['port add br0/up --mode trunk --trunks 10,20-29', 'a TAP that carries tagged frames'],
-    ['port add br0/to-br1 --kind patch --peer br1/to-br0 --save', 'half of a patch, kept over a restart'],
+    ['port add br0/db --tag 20 --mtu 9000 --save', 'kept over a restart'],
   );
   const deleting = port
     .command('del')
