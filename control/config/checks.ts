@@ -4,6 +4,7 @@
  */
 import { BlockList, isIP } from 'node:net';
 import { normalMac } from '../model/mac.ts';
+import { DEFAULT_FDB_LIMIT } from '../model/model.ts';
 import { deviceOf, listOf, type Outline, type PortOutline, recordOf, textOf, textsOf } from './outline.ts';
 import { checkPatches } from './patch-checks.ts';
 import { type PlacedProblem, placeOf, problemAt } from './problems.ts';
@@ -136,11 +137,31 @@ function checkWorkers(outline: Outline, host: Host, problems: PlacedProblem[]): 
   }
 }
 
+/** The addresses of all bridges lie in one database, of which the arena has room for so many beside anything else. */
+export const FDB_LIMITS_MAX = 16_777_216;
+
+function checkLimits(outline: Outline, problems: PlacedProblem[]): void {
+  let sum = 0;
+  for (const bridge of outline.bridges) {
+    sum += bridge.fdbLimit ?? DEFAULT_FDB_LIMIT;
+    if (sum <= FDB_LIMITS_MAX) continue;
+    const text = `with this bridge the fdb-limits add up to ${sum.toLocaleString('en')}`;
+    problems.push(
+      problemAt(
+        [...bridge.path, 'fdb-limit'],
+        `${text} (at most ${FDB_LIMITS_MAX.toLocaleString('en')} in one daemon)`,
+      ),
+    );
+    return;
+  }
+}
+
 /** Every problem of a document that no single value shows, in the document's order per check. */
 export function crossChecks(outline: Outline, host: Host): PlacedProblem[] {
   const problems: PlacedProblem[] = [];
   checkWorkers(outline, host, problems);
   checkNames(outline, problems);
+  checkLimits(outline, problems);
   const gateways = new FirstUse(problems);
   for (const port of outline.ports) {
     checkDeviceDefault(port, problems);

@@ -14,6 +14,7 @@ export interface PortOutline {
 export interface BridgeOutline {
   readonly path: readonly (string | number)[];
   readonly name: string | null;
+  readonly fdbLimit: number | null;
   readonly ports: readonly PortOutline[];
 }
 
@@ -57,7 +58,8 @@ export function outlineOf(value: unknown): Outline {
         raw: rawPort,
       };
     });
-    return { path, name, ports };
+    const limit = raw['fdb-limit'];
+    return { path, name, fdbLimit: typeof limit === 'number' ? limit : null, ports };
   });
   return { workers: recordOf(top.workers), bridges, ports: bridges.flatMap((bridge) => bridge.ports) };
 }

@@ -1,10 +1,13 @@
 /** The document: every bad input that a user is likely to write gives a place, what was found and what is allowed. */
 import { describe, expect, it } from 'vitest';
+import { FDB_LIMITS_MAX } from '../../../control/config/checks.ts';
 import { parseCpuList } from '../../../control/config/host.ts';
 import { parseYaml, validateDocument } from '../../../control/config/load.ts';
 import { nearest } from '../../../control/config/problems.ts';
 import { parseListen, parseSpeed } from '../../../control/config/values.ts';
 import { DocumentError, type Problem } from '../../../control/errors.ts';
+import { WORKERS_MAX } from '../../../dataplane/limits.ts';
+import { layoutFor } from '../../../dataplane/memory/layout.ts';
 
 const HOST = { cpus: [0, 1] };
 
@@ -48,6 +51,19 @@ bridges:
       - { name: down, kind: patch, peer: br0/up }
       - { name: replay, kind: pcap, read: in.pcap, write: out.pcap }
 `;
+
+describe('fdb-limits', () => {
+  const bridges = (count: number) => ({
+    bridges: Array.from({ length: count }, (_, k) => ({ name: `b${k}`, 'fdb-limit': 1_000_000 })),
+  });
+  it('of all bridges fit into one arena, or the first that does not is named', () => {
+    expect(() => validateDocument(bridges(16), HOST)).not.toThrow();
+    expect(() => validateDocument(bridges(100), HOST)).toThrow(
+      'bridges[16].fdb-limit: with this bridge the fdb-limits add up to 17,000,000 (at most 16,777,216 in one daemon)',
+    );
+    expect(() => layoutFor({ workers: WORKERS_MAX, fdbEntries: FDB_LIMITS_MAX })).not.toThrow();
+  });
+});
 
 describe('a sound document', () => {
   it('is what its author wrote, without defaults', () => {
