@@ -10,6 +10,7 @@ import { Foundation } from '../../../control/running/foundation.ts';
 import { KernelLosses } from '../../../control/running/kernel-losses.ts';
 import { LinkKeeper } from '../../../control/running/link-keeper.ts';
 import { PortBook } from '../../../control/running/port-book.ts';
+import { vlanRows } from '../../../control/running/show.ts';
 import type { SwitchEvent } from '../../../control/switch.ts';
 import type { NewOrder, WorkerPool } from '../../../control/workers/pool.ts';
 import { plainArena } from '../../../dataplane/memory/layout.ts';
@@ -159,6 +160,21 @@ describe('links', () => {
     expect(events.map(({ type }) => type)).toEqual(['port-up', 'port-up', 'port-up']);
     expect(count('sync') - before).toBe(1);
     expect(processes.filter((line) => line.includes('addr show'))).toHaveLength(1);
+  });
+});
+
+describe('VLANs', () => {
+  it('with equal members are one row, and 1,000 trunks don’t hold the thread', async () => {
+    const { base, start } = rig();
+    const trunks = Array.from({ length: 1000 }, (_, k) => tap(`t${k}`));
+    await start([tap('a', { vlan: { tag: 10 } }), tap('n', { vlan: { mode: 'native-untagged', tag: 10 } }), ...trunks]);
+    const before = performance.now();
+    const rows = vlanRows(base);
+    expect(performance.now() - before).toBeLessThan(400);
+    expect(rows.map(({ vlans }) => vlans)).toEqual(['0', '1-9,11-4094', '10']);
+    expect(rows[2]).toMatchObject({ bridge: 'br0', untagged: ['a', 'n'], tagged: { length: 1000 } });
+    expect(rows[1]!.tagged[0]).toBe('n');
+    expect(rows[0]!.untagged).not.toContain('a');
   });
 });
 
