@@ -164,6 +164,19 @@ describeNeeds(REAL, 'bad input', () => {
     await unharmed();
   });
 
+  it('a pcap port whose file is not there, or is none: refused, and the worker goes on', async () => {
+    for (const [file, error] of [
+      [join(lab.folder, 'nowhere.pcap'), 'ENOENT'],
+      [WEFT, 'EINVAL'],
+    ] as const) {
+      const { exitCode, stderr } = await daemon.cli('port', 'add', 'br0/replay', '--kind', 'pcap', '--read', file);
+      expect(stderr).toContain(`br0/replay can't be served: ${error}`);
+      expect(exitCode).toBe(1);
+    }
+    await unharmed();
+    expect((await daemon.workers()).every(({ restarts }) => restarts === 0)).toBe(true);
+  });
+
   it('EMFILE at one of 500 ports: said with the remedy, and no device is left', async () => {
     const ports = Array.from({ length: 500 }, (_, k) => ({ name: `p${k}`, kind: 'tap' }));
     const file = write('many-ports.yaml', bridge(ports));
