@@ -1,6 +1,6 @@
 /**
  * What the rest of control sees of a running switch: the API and the CLI's tables speak this interface and nothing below it.
- * Implemented by `running.ts` over real workers, and by simulations in tests. Runs on the main thread; never touches a frame.
+ * Implemented by running/running-switch.ts over real workers, and by simulations in tests. Runs on the main thread; never touches a frame.
  */
 import type { Document, PortDocument } from './config/document.ts';
 

@@ -1,6 +1,6 @@
 /**
  * Compiles what ports and bridges are into one copy of the flat tables that workers read. Called on the main thread, on the copy that
- * no worker uses; publishing it is workers/publish.ts's business. Writes nothing outside the copy.
+ * no worker uses; publishing it is running/foundation.ts’s business. Writes nothing outside the copy.
  */
 
 import { BRIDGES_MAX, PORTS_MAX, VLANS_COUNT } from '../../dataplane/limits.ts';

@@ -1,5 +1,5 @@
 /**
- * What a scrape reads of a running switch: flat samples, filled from the arena's counters by whoever owns it (running.ts).
+ * What a scrape reads of a running switch: flat samples, filled from the arena's counters by running/metrics-source.ts.
  * Called once per scrape on the main thread. Cheap on purpose: no sums over other samples, no text beyond names.
  */
 
