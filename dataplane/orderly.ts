@@ -17,6 +17,7 @@ import { insert, remove } from './tables/fdb-write.ts';
 import type { Turn } from './turn.ts';
 
 const EAGAIN = 11;
+const EEXIST = 17;
 const EINVAL = 22;
 
 export class Orderly {
@@ -127,9 +128,13 @@ export class Orderly {
   }
 
   /** 0, or −errno: what can't be attached must not end the worker, which serves other ports. */
+  /** A port that is served already stays: a worker that just started has it from its assignment, and the order comes behind. */
   #attach(attachment: Attachment): number {
-    if (attachment.kind === 'tap')
-      return this.#native.attachQueue(attachment.port, attachment.handle, attachment.queue);
+    if (attachment.kind === 'tap') {
+      const result = this.#native.attachQueue(attachment.port, attachment.handle, attachment.queue);
+      return result === -EEXIST ? 0 : result;
+    }
+    if (this.#turn.script(attachment.port) !== undefined) return 0;
     try {
       this.#turn.addScript(scriptPort(attachment));
       return 0;

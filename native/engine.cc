@@ -210,7 +210,7 @@ int32_t Engine::turn() {
   if (ready_.empty() || ++looks_skipped_ >= kLookEvery) {
     looks_skipped_ = 0;
     const bool may_wait = ready_.empty() && !listed;
-    if (may_wait && block_[kBlockYield] != 0) ::sched_yield();
+    if (!listed && block_[kBlockYield] != 0) ::sched_yield();
     const int wait_ms = may_wait ? std::clamp(block_[kBlockWaitMs], 0, kWaitMsMax) : 0;
     const int found = look(wait_ms);
     if (found < 0) return found;

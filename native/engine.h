@@ -35,7 +35,8 @@ struct QueueEnd {
   uint32_t file = 0;           // slot in the ring's file table
   uint32_t window = 4;         // frames that the next read asks for
   uint32_t mean_bytes = 0;     // of its frames, running
-  bool ready = false;          // readable, as far as we know
+  bool ready = false;          // readable, as far as we know, or worth a try
+  bool dry = false;            // its last read found no more
 };
 
 class Engine {

@@ -15,8 +15,14 @@ constexpr uint32_t kReadBytes = static_cast<uint32_t>(kLargeStride - kHeadroomBy
 // Every read takes a slot and the large buffer of the same number.
 constexpr int32_t kReadsMax = std::min(kReceiveSlots, kLargeCount);
 
-/// How many frames to ask a queue for, where `room` reads are left: its window, or what fits the turn's bytes if frames stay as they were.
+// Queues that are read again without epoll having named them. A turn is then one system call, which carries the writes down too, where
+// it had been three: looking, reading, writing.
+constexpr size_t kLingerMax = 8;
+
+/// How many frames to ask a queue for, where `room` reads are left: its window, or what fits the turn's bytes if frames stay as they were;
+/// one frame of a queue that was dry.
 uint32_t asked_of(const QueueEnd& end, uint32_t room) {
+  if (end.dry) return std::min(1u, room);
   const uint32_t fitting = std::max(kWindowMin, kTurnBytes / std::max(end.mean_bytes, 1u));
   return std::min({end.window, fitting, room});
 }
@@ -59,15 +65,19 @@ void Engine::close_batch(QueueEnd& end, int32_t first, const Reading& reading) {
   batch[kBatchCount] = static_cast<int32_t>(reading.got);
 }
 
-/// A full read doubles the window, a poor one halves it; a queue that ran dry leaves the ready list until epoll names it again.
+/// A full read doubles the window, a poor one halves it. A queue that ran dry leaves the ready list until epoll names it again; while the
+/// worker spins and few queues are ready it stays and is tried again: what answers soon is then found by the same call that sends.
 void Engine::settle_window(QueueEnd& end, const Reading& reading) {
   if (reading.got > 0) end.mean_bytes = (3 * end.mean_bytes + reading.bytes / reading.got) / 4;
+  const bool lingers = block_[kBlockWaitMs] == 0 && ready_.size() <= kLingerMax && !reading.gone;
+  end.dry = lingers && reading.dry;
+  if (end.dry && reading.got == 0) return;
   if (reading.got == reading.asked) {
     if (reading.asked == end.window) end.window = std::min<uint32_t>(end.window * 2, kBatchMax);
     return;
   }
   if (reading.got < reading.asked / 2) end.window = std::max(kWindowMin, reading.asked / 2);
-  if (reading.dry || reading.gone || reading.got == 0) end.ready = false;
+  if (!end.dry && (reading.dry || reading.gone || reading.got == 0)) end.ready = false;
   // A device that is gone answers errors for ever: out of the set, so that it can't wake us again.
   if (reading.gone) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, end.fd, nullptr);
 }

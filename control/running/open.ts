@@ -9,7 +9,7 @@ import { type Addon, addon, type OpenedTap } from '../../native/binding.ts';
 import type { Document } from '../config/document.ts';
 import { TapDevices } from '../devices/tap-device.ts';
 import type { Log } from '../log.ts';
-import { fromDocument, type Model } from '../model/model.ts';
+import { DEFAULT_FDB_LIMIT, fromDocument, type Model } from '../model/model.ts';
 import { WorkerPool } from '../workers/pool.ts';
 import { Captures } from './captures.ts';
 import { Counters } from './counters.ts';
@@ -36,6 +36,9 @@ export interface OpenSwitch {
   readonly switch: RunningSwitch;
   readonly metrics: Metrics;
 }
+
+/** Bridges of the default limit that find room in the forwarding database, also when the document at the start has fewer. */
+const SPARE_BRIDGES = 4;
 
 /** Everything of a document, running. Rejects with a WeftError that says what the machine refused; then nothing is left behind. */
 export async function openSwitch(document: Document, options: OpenOptions): Promise<OpenSwitch> {
@@ -86,7 +89,8 @@ function searchElsewhere(running: RunningSwitch, log: Log): void {
 }
 
 function openArena(native: Addon, model: Model, log: Log): View {
-  const entries = model.bridges.reduce((sum, bridge) => sum + bridge.fdbLimit, 0);
+  const wanted = model.bridges.reduce((sum, bridge) => sum + bridge.fdbLimit, 0);
+  const entries = Math.max(wanted, SPARE_BRIDGES * DEFAULT_FDB_LIMIT);
   const layout = layoutFor({ workers: model.workers.count, fdbEntries: entries });
   const { huge } = native.createArena(layout.bytes, true);
   log.info(

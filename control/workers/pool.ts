@@ -184,7 +184,6 @@ export class WorkerPool {
   /** Makes a standing-by thread worker `index`; resolves when it runs. */
   async #serve(index: number, thread: Thread): Promise<void> {
     thread.index = index;
-    this.#serving[index] = thread;
     const running = new Promise<void>((resolve, reject) => {
       thread.running = resolve;
       thread.waiting.set(0, { resolve: () => resolve(), reject });
@@ -192,6 +191,8 @@ export class WorkerPool {
     // One that ends before it is ready never will be.
     await Promise.race([thread.ready, running]);
     thread.orders.postMessage(this.#options.assignment(index));
+    // Only now: an order that came before it would be taken for the assignment.
+    this.#serving[index] = thread;
     await running;
     thread.waiting.delete(0);
     this.#status[index]!.state = 'running';
@@ -233,8 +234,8 @@ export class WorkerPool {
     for (const { resolve } of thread.waiting.values()) resolve(EAGAIN_RESULT);
     thread.waiting.clear();
     if (this.#closing) return;
+    if (thread.index !== null) this.#serving[thread.index] = null;
     if (starting !== undefined) {
-      this.#serving[thread.index!] = null;
       starting.reject(new Error(reason));
       return;
     }
