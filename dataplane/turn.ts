@@ -12,6 +12,7 @@ import { publishFlows } from './path/flows.ts';
 import { forward, forwardPatches } from './path/forward.ts';
 import type { ScriptPort } from './ports/script-port.ts';
 import { remember, settle, settleResidence } from './settle.ts';
+import { FDB_SUM_AT } from './tables/fdb-layout.ts';
 import { sweep } from './tables/fdb-sweep.ts';
 
 /** The native half of a turn: sends lists, writes the clock into the control block, receives. Frames received, or −errno. */
@@ -163,6 +164,10 @@ export class Turn {
     // Milliseconds wrap, and their sign says nothing: unsigned, the difference is right at any uptime.
     const passed = (nowMs - this.#sweptMs) >>> 0;
     if (passed === 0) return;
+    if (this.lane.i32[this.lane.fdbCountsAt + FDB_SUM_AT] === 0) {
+      this.#sweptMs = nowMs;
+      return;
+    }
     const stretch = Math.min(passed, received === 0 ? SWEEP_MS_MAX : BUSY_SWEEP_MS_MAX);
     const buckets = this.lane.fdbBucketMask + 1;
     this.#sweepAt = sweep(this.lane, this.#sweepAt, Math.ceil((buckets / 1000) * stretch));

@@ -38,7 +38,7 @@ export interface OpenSwitch {
 }
 
 /** Bridges of the default limit that find room in the forwarding database, also when the document at the start has fewer. */
-const SPARE_BRIDGES = 4;
+const SPARE_BRIDGES = 2;
 
 /** Everything of a document, running. Rejects with a WeftError that says what the machine refused; then nothing is left behind. */
 export async function openSwitch(document: Document, options: OpenOptions): Promise<OpenSwitch> {
