@@ -5,10 +5,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { PORTS_MAX } from './limits.ts';
 import { Lane } from './memory/lane.ts';
-import { Block, BlockCell } from './memory/layout.ts';
 import { View } from './memory/view.ts';
+import { PlainEdge } from './plain-edge.ts';
 import { MemoryPort } from './ports/memory.ts';
-import { type Edge, Turn } from './turn.ts';
+import { Turn } from './turn.ts';
 import { ARP_REPLY, ARP_REQUEST } from './wire/arp.ts';
 import { parseArp } from './wire/arp-value.ts';
 import { buildArpFrame, buildEchoFrame, buildUdpFrame } from './wire/build.ts';
@@ -38,31 +38,6 @@ interface Task {
   readonly vlan?: number;
   readonly count?: number;
   readonly seconds?: number;
-}
-
-/** The addon's place: resets a turn's counts and reads the clock. */
-class PlainEdge implements Edge {
-  readonly #lane: Lane;
-  constructor(lane: Lane) {
-    this.#lane = lane;
-  }
-  turn(): number {
-    const { i32, f64, blockAt, blockCellsAt } = this.#lane;
-    for (const word of [
-      Block.SLOTS_USED,
-      Block.LARGE_USED,
-      Block.BATCHES_COUNT,
-      Block.REFUSED_COUNT,
-      Block.RECEIVED_COUNT,
-    ])
-      i32[blockAt + word] = 0;
-    const ns = Math.round(performance.now() * 1e6);
-    i32[blockAt + Block.NOW_S] = Math.floor(ns / 1e9);
-    i32[blockAt + Block.NOW_MS] = Math.floor(ns / 1e6) | 0;
-    f64[blockCellsAt + BlockCell.NOW_NS] = ns;
-    f64[blockCellsAt + BlockCell.SENT_NS] = ns;
-    return 0;
-  }
 }
 
 /** A host with one address: asks by ARP, answers ARP and ICMP echo as a host's kernel would. */
@@ -147,7 +122,7 @@ class Site {
 
   constructor(arena: ArrayBufferLike, specs: readonly HostSpec[]) {
     this.#lane = new Lane(new View(arena), 0);
-    this.#turn = new Turn(this.#lane, new PlainEdge(this.#lane));
+    this.#turn = new Turn(this.#lane, new PlainEdge(this.#lane, () => Math.round(performance.now() * 1e6)));
     this.#hosts = specs.map((spec) => new Host(spec));
     for (const { port } of this.#hosts) this.#turn.addScript(port);
     if (specs.some(({ port }) => port <= 0 || port >= PORTS_MAX)) throw new RangeError('a port number out of range');

@@ -9,8 +9,9 @@ import type { VlanDocument } from '../control/config/document.ts';
 import { vlanModel } from '../control/model/vlan.ts';
 import { DROPS, REASONS_COUNT } from '../dataplane/drop.ts';
 import { Lane } from '../dataplane/memory/lane.ts';
-import { Block, BlockCell, Header, PORT_CELLS_COUNT, plainArena } from '../dataplane/memory/layout.ts';
+import { Header, PORT_CELLS_COUNT, plainArena } from '../dataplane/memory/layout.ts';
 import { View } from '../dataplane/memory/view.ts';
+import { PlainEdge } from '../dataplane/plain-edge.ts';
 import { MemoryPort } from '../dataplane/ports/memory.ts';
 import { PortKind, Takes } from '../dataplane/tables/port-layout.ts';
 import { type Edge, Turn } from '../dataplane/turn.ts';
@@ -20,29 +21,16 @@ export interface RigPort extends Partial<Omit<TablePort, 'vlan' | 'flood'>> {
   readonly flood?: Partial<TablePort['flood']>;
 }
 
-/** The addon's place: resets the turn's counts and writes the rig's clock. */
+/** The addon's place, with a clock that the test moves. */
 export class ClockEdge implements Edge {
-  readonly #lane: Lane;
+  readonly #edge: PlainEdge;
   /** Monotonic nanoseconds. */
   now = 1e9;
   constructor(lane: Lane) {
-    this.#lane = lane;
+    this.#edge = new PlainEdge(lane, () => this.now);
   }
   turn(): number {
-    const { i32, f64, blockAt, blockCellsAt } = this.#lane;
-    for (const word of [
-      Block.SLOTS_USED,
-      Block.LARGE_USED,
-      Block.BATCHES_COUNT,
-      Block.REFUSED_COUNT,
-      Block.RECEIVED_COUNT,
-    ])
-      i32[blockAt + word] = 0;
-    i32[blockAt + Block.NOW_S] = Math.floor(this.now / 1e9);
-    i32[blockAt + Block.NOW_MS] = Math.floor(this.now / 1e6) | 0;
-    f64[blockCellsAt + BlockCell.NOW_NS] = this.now;
-    f64[blockCellsAt + BlockCell.SENT_NS] = this.now;
-    return 0;
+    return this.#edge.turn();
   }
 }
 
