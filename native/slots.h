@@ -1,0 +1,137 @@
+// One worker's slots as C++ sees them: where a turn's received frames are put, what list entries mean, and what devices refused.
+// Engine and carriers share it; one thread. The arena's layout is TypeScript's (layout.ts), the meaning of facts too.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <sys/uio.h>
+
+#include "abi.h"
+#include "finish.h"
+#include "registry.h"
+
+namespace weft {
+
+/// A virtio_net_hdr (virtio 1.2, section 5.1.6), before every frame that a TAP gives or takes.
+inline constexpr int32_t kVnetBytes = 12;
+
+/// Pieces that a frame may lie in outside the arena, and those of all frames of a turn.
+inline constexpr int32_t kPiecesOfFrameMax = 256;
+inline constexpr int32_t kPiecesOfTurnMax = 16384;
+
+class Slots {
+ public:
+  /// Whether the header in `mapping` describes an arena of ours with worker `index`, all of whose regions lie in the mapping.
+  static bool fits(const Mapping& mapping, int32_t index);
+
+  Slots(std::shared_ptr<Mapping> mapping, int32_t index);
+  Slots(const Slots&) = delete;
+  Slots& operator=(const Slots&) = delete;
+  ~Slots();
+
+  int32_t* block() const { return block_; }
+  const int32_t* dirty() const { return dirty_; }
+  const int32_t* list_of(int32_t port) const { return lists_ + port * kListMax; }
+  int32_t* queue_of(int32_t port) const { return queues_ + port * kQueueWords; }
+  int32_t* fact(int32_t slot) const { return facts_ + slot * kFactWords; }
+  uint8_t* arena() const { return arena_; }
+  int32_t worker() const { return index_; }
+
+  // Receiving. Between begin_receiving() and the next turn's: the pieces of the turn before are void by then.
+
+  void begin_turn();
+  void begin_receiving();
+  /// How many frames this turn may still receive, of all queues together.
+  int32_t room() const { return limit_ - slots_used_; }
+  /// How many large buffers are left.
+  int32_t large_room() const { return kLargeCount - large_used_; }
+  /// Whether frames must lie in the arena wholly, since somebody who can't follow pieces will look at them.
+  bool whole() const { return block_[kBlockWhole] != 0; }
+
+  /// The next slot. Only while room() > 0.
+  int32_t take() { return slots_used_++; }
+  /// The next large buffer: where a frame starts in it, with headroom before and kFrameBytesMax behind. Only while large_room() > 0.
+  uint8_t* take_large() { return large(large_used_++); }
+  /// Slots and large buffers 0 to `count` − 1 are in use: TAPs read into buffers of their slots' numbers.
+  void took(int32_t count) { slots_used_ = large_used_ = count; }
+  uint8_t* large(int32_t number) const { return large_ + static_cast<size_t>(number) * kLargeStride + kHeadroomBytes; }
+  /// Where a small head starts: kHeadBytes long, with headroom before it.
+  uint8_t* head(int32_t slot) const { return heads_ + static_cast<size_t>(slot) * kHeadStride + kHeadroomBytes; }
+
+  /// Lists a frame of `length` bytes that lies at `at` (in a head or a large buffer) in one piece. `flags`: kFlagVnet when its header of
+  /// kVnetBytes lies before it.
+  void put(int32_t slot, int32_t port, const uint8_t* at, int32_t length, int32_t flags);
+  /// Lists a frame whose first bytes, `head_bytes` of them, lie in the slot's head and whose rest lies in `count` pieces outside the
+  /// arena, which stay as they are until this turn's frames were sent. False when the pieces find no room: then nothing was listed.
+  bool put_with_tail(int32_t slot, int32_t port, int32_t head_bytes, int32_t length, int32_t flags, const Range* pieces, int32_t count);
+  /// Lists a frame that lies in `count` pieces outside the arena, as it suits: a small one in the slot's head, a long one with its tail
+  /// left where it is, or wholly in a large buffer. Its vnet header, if any, is written by the caller, before `*header_at`, which is
+  /// given before anything is listed. False when there was no room; the slot is then still the caller's to give back with `put_back`.
+  bool put_pieces(int32_t slot, int32_t port, const uint8_t* vnet, const Range* pieces, int32_t count, int32_t length);
+  void put_back() { slots_used_--; }
+
+  /// What was listed since `first` (an earlier listed()) is one batch of `port`.
+  int32_t listed() const { return block_[kBlockReceivedCount]; }
+  void close_batch(int32_t port, int32_t first);
+  void end_receiving();
+
+  // Transmitting.
+
+  /// Writes into the queue's record what its list holds; false when the list can't be trusted.
+  bool account(int32_t* queue, const int32_t* entries) const;
+  /// The frame of an entry as pieces: its head, and behind it its tail. How many.
+  int32_t pieces(int32_t entry, Range* out) const;
+  /// The same for the finisher; `tail` is room for one piece.
+  Unfinished unfinished(int32_t entry, Range* tail) const;
+  /// The 12-byte virtio_net_hdr, rebuilt from facts: a sender's own is never passed on.
+  static void write_vnet(uint8_t* at, const int32_t* facts, bool checksum_done);
+  /// Whether the frame's tail lies outside the arena.
+  static bool is_foreign(const int32_t* facts) {
+    return (facts[kFactFlags] & kFlagForeign) != 0 && facts[kFactLength] != facts[kFactHeadBytes];
+  }
+  /// Finishes an entry for an egress that copies at once: frames in scratch, valid until the next call. kBadOffload or kNoScratch.
+  int32_t finish(int32_t entry, uint32_t room, Range* out, int32_t out_max);
+
+  /// One entry of `port` was not sent, for a reason of drop.ts.
+  void refuse(int32_t port, int32_t entry, int32_t reason);
+  static int32_t reason_of(int error);
+
+ private:
+  struct Tail {
+    int32_t first;
+    int32_t count;
+  };
+  uint8_t* region(int32_t word) const;
+  int32_t* words(int32_t word) const { return reinterpret_cast<int32_t*>(region(word)); }
+  bool is_sound(int32_t entry) const;
+  int32_t at_of(const uint8_t* at) const { return static_cast<int32_t>(at - arena_); }
+
+  const std::shared_ptr<Mapping> mapping_;
+  uint8_t* const arena_;
+  const uint32_t arena_bytes_;
+  const int32_t index_;
+  int32_t* const block_;
+  int32_t* const batches_;
+  int32_t* const list_;
+  int32_t* const queues_;
+  int32_t* const dirty_;
+  int32_t* const refused_;
+  int32_t* const lists_;
+  int32_t* const facts_;
+  uint8_t* const heads_;
+  uint8_t* const large_;
+  int32_t limit_ = 0;
+  int32_t slots_used_ = 0;
+  int32_t large_used_ = 0;
+  int32_t pieces_used_ = 0;
+  Tail tails_[kReceiveSlots] = {};
+  std::unique_ptr<Range[]> pieces_;
+  uint8_t* scratch_ = nullptr;
+  std::unique_ptr<Finisher> finisher_;
+
+ public:
+  /// Heads and large buffers, side by side: what a ring registers as its one buffer.
+  uint8_t* buffers() const { return heads_; }
+  size_t buffers_bytes() const { return static_cast<size_t>(large_ - heads_) + static_cast<size_t>(kLargeCount) * kLargeStride; }
+};
+
+}  // namespace weft
