@@ -5,9 +5,11 @@
 import { BlockList, isIP } from 'node:net';
 import { normalMac } from '../model/mac.ts';
 import { DEFAULT_FDB_LIMIT } from '../model/model.ts';
+import { FirstUse } from './first-use.ts';
 import { deviceOf, listOf, type Outline, type PortOutline, recordOf, textOf, textsOf } from './outline.ts';
 import { checkPatches } from './patch-checks.ts';
-import { type PlacedProblem, placeOf, problemAt } from './problems.ts';
+import { type PlacedProblem, problemAt } from './problems.ts';
+import { checkSockets } from './socket-checks.ts';
 import { wrongAddress, wrongDeviceName } from './values.ts';
 import { checkVlan } from './vlan-checks.ts';
 
@@ -15,22 +17,6 @@ import { checkVlan } from './vlan-checks.ts';
 export interface Host {
   /** CPUs that this process may run on, or null to skip the check. */
   readonly cpus: readonly number[] | null;
-}
-
-type Path = readonly (string | number)[];
-
-/** Reports every use of a key after its first. */
-class FirstUse {
-  readonly #seen = new Map<string, Path>();
-  readonly #problems: PlacedProblem[];
-  constructor(problems: PlacedProblem[]) {
-    this.#problems = problems;
-  }
-  use(key: string, path: Path, what: string): void {
-    const first = this.#seen.get(key);
-    if (first === undefined) this.#seen.set(key, path);
-    else this.#problems.push(problemAt(path, `${what} is already used at ${placeOf(first)}`));
-  }
 }
 
 function checkNames(outline: Outline, problems: PlacedProblem[]): void {
@@ -44,7 +30,7 @@ function checkNames(outline: Outline, problems: PlacedProblem[]): void {
       if (port.name !== null) ports.use(port.name, [...port.path, 'name'], `the port name "${port.name}"`);
       const device = deviceOf(port);
       if (device === null) continue;
-      const netns = textOf(port.raw.netns);
+      const netns = port.kind === 'tap' ? textOf(port.raw.netns) : null;
       const path = [...port.path, port.raw.device === undefined ? 'name' : 'device'];
       devices.use(`${netns ?? ''}/${device}`, path, `the device "${device}"${netns === null ? '' : ` in ${netns}`}`);
       const mac = normalMac(textOf(port.raw.mac) ?? '');
@@ -54,7 +40,7 @@ function checkNames(outline: Outline, problems: PlacedProblem[]): void {
 }
 
 function checkDeviceDefault(port: PortOutline, problems: PlacedProblem[]): void {
-  if (port.kind !== 'tap' || port.raw.device !== undefined || port.name === null) return;
+  if (deviceOf(port) === null || port.raw.device !== undefined || port.name === null) return;
   const wrong = wrongDeviceName(port.name);
   if (wrong === null) return;
   problems.push(problemAt([...port.path, 'device'], `is missing, and the port’s name can’t stand for it: ${wrong}`));
@@ -173,5 +159,6 @@ export function crossChecks(outline: Outline, host: Host): PlacedProblem[] {
   }
   checkStaticEntries(outline, problems);
   checkPatches(outline, problems);
+  checkSockets(outline, problems);
   return problems;
 }

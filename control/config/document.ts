@@ -20,6 +20,7 @@ import {
   nameValue,
   netnsValue,
   peerValue,
+  QUEUES_MAX,
   reservedValue,
   socketValue,
   speedValue,
@@ -28,14 +29,17 @@ import {
 } from './values.ts';
 
 /** Kinds that this version builds. */
-export const PORT_KINDS = ['tap', 'patch', 'memory', 'null', 'pcap'] as const;
+export const PORT_KINDS = ['tap', 'netdev', 'vhost-user', 'socket', 'patch', 'memory', 'null', 'pcap'] as const;
 /** Kinds that the design names and later versions build. */
-export const LATER_KINDS = ['netdev', 'vhost-user', 'socket', 'bond', 'vxlan', 'geneve', 'gre'] as const;
+export const LATER_KINDS = ['bond', 'vxlan', 'geneve', 'gre'] as const;
 export const VLAN_MODES = ['access', 'trunk', 'native-tagged', 'native-untagged', 'dot1q-tunnel'] as const;
 /** `never` is Open vSwitch's word; `no` means the same. */
 export const PRIORITY_TAGS = ['never', 'no', 'if-nonzero', 'always'] as const;
 export const IDLE_KINDS = ['adaptive', 'busy', 'interrupt'] as const;
 export const IO_KINDS = ['auto', 'io_uring', 'read-write'] as const;
+/** Who listens at a port's socket: weft, or the guest. */
+export const SOCKET_MODES = ['server', 'client'] as const;
+export const SOCKET_TYPES = ['stream', 'dgram'] as const;
 
 /**
  * A strict object. For an unknown key the issue's message carries `what|key,key,…`, from which problems.ts makes a
@@ -95,6 +99,32 @@ export const tapSchema = strict('a tap port', {
   mac: macValue.optional(),
 });
 
+/** An interface that exists already: weft neither makes nor removes it. */
+export const netdevSchema = strict('a netdev port', {
+  ...common,
+  kind: z.literal('netdev'),
+  device: deviceValue.optional(),
+  'take-over': z.boolean().optional(),
+});
+
+export const vhostUserSchema = strict('a vhost-user port', {
+  ...common,
+  kind: z.literal('vhost-user'),
+  socket: socketValue,
+  mode: z.enum(SOCKET_MODES).optional(),
+  queues: integer(1, QUEUES_MAX, ' queue pairs').optional(),
+});
+
+/** `socket` is weft's own path; `remote`, of datagrams only, is the guest's. */
+export const socketSchema = strict('a socket port', {
+  ...common,
+  kind: z.literal('socket'),
+  socket: socketValue,
+  type: z.enum(SOCKET_TYPES).optional(),
+  mode: z.enum(SOCKET_MODES).optional(),
+  remote: socketValue.optional(),
+});
+
 export const patchSchema = strict('a patch port', { ...common, kind: z.literal('patch'), peer: peerValue });
 export const memorySchema = strict('a memory port', { ...common, kind: z.literal('memory') });
 export const nullSchema = strict('a null port', { ...common, kind: z.literal('null') });
@@ -105,7 +135,16 @@ export const pcapSchema = strict('a pcap port', {
   write: fileValue.optional(),
 });
 
-export const portSchema = z.discriminatedUnion('kind', [tapSchema, patchSchema, memorySchema, nullSchema, pcapSchema]);
+export const portSchema = z.discriminatedUnion('kind', [
+  tapSchema,
+  netdevSchema,
+  vhostUserSchema,
+  socketSchema,
+  patchSchema,
+  memorySchema,
+  nullSchema,
+  pcapSchema,
+]);
 
 export const bridgeSchema = strict('a bridge', {
   name: nameValue,
@@ -134,6 +173,9 @@ export type WorkersDocument = z.infer<typeof workersSchema>;
 export type BridgeDocument = z.infer<typeof bridgeSchema>;
 export type PortDocument = z.infer<typeof portSchema>;
 export type TapDocument = z.infer<typeof tapSchema>;
+export type NetdevDocument = z.infer<typeof netdevSchema>;
+export type VhostUserDocument = z.infer<typeof vhostUserSchema>;
+export type SocketDocument = z.infer<typeof socketSchema>;
 export type PatchDocument = z.infer<typeof patchSchema>;
 export type PcapDocument = z.infer<typeof pcapSchema>;
 export type VlanDocument = z.infer<typeof vlanSchema>;

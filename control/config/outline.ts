@@ -20,6 +20,7 @@ export interface BridgeOutline {
 
 export interface Outline {
   readonly workers: Readonly<Record<string, unknown>>;
+  readonly api: Readonly<Record<string, unknown>>;
   readonly bridges: readonly BridgeOutline[];
   readonly ports: readonly PortOutline[];
 }
@@ -61,11 +62,16 @@ export function outlineOf(value: unknown): Outline {
     const limit = raw['fdb-limit'];
     return { path, name, fdbLimit: typeof limit === 'number' ? limit : null, ports };
   });
-  return { workers: recordOf(top.workers), bridges, ports: bridges.flatMap((bridge) => bridge.ports) };
+  return {
+    workers: recordOf(top.workers),
+    api: recordOf(top.api),
+    bridges,
+    ports: bridges.flatMap((bridge) => bridge.ports),
+  };
 }
 
-/** The device that a tap port means: its own `device`, or its name. */
+/** The device that a tap or netdev port means: its own `device`, or its name. */
 export function deviceOf(port: PortOutline): string | null {
-  if (port.kind !== 'tap') return null;
+  if (port.kind !== 'tap' && port.kind !== 'netdev') return null;
   return port.raw.device === undefined ? port.name : textOf(port.raw.device);
 }

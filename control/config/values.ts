@@ -14,6 +14,8 @@ export const AGEING_MAX = 65_000;
 /** A TAP's own upper bound: 65,535 less a 14-byte header. */
 export const MTU_MAX = 65_521;
 export const MTU_MIN = 68;
+/** Queue pairs of a guest: more than workers there can be serve nobody. */
+export const QUEUES_MAX = 16;
 const SOCKET_BYTES_MAX = 107;
 const NAME_MAX = 63;
 

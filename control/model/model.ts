@@ -65,6 +65,34 @@ export interface TapModel extends CommonModel {
   readonly gateways: readonly string[];
 }
 
+/** An interface that exists already, in the daemon's own namespace. */
+export interface NetdevModel extends CommonModel {
+  readonly kind: 'netdev';
+  readonly device: string;
+  /** Its addresses and routes may move to a TAP of the bridge. */
+  readonly takeOver: boolean;
+}
+
+export interface VhostUserModel extends CommonModel {
+  readonly kind: 'vhost-user';
+  readonly socket: string;
+  /** Who listens: weft as `server`, or as `client` the guest. */
+  readonly mode: 'server' | 'client';
+  /** Queue pairs; null is as many as there are workers. */
+  readonly queues: number | null;
+}
+
+export interface SocketModel extends CommonModel {
+  readonly kind: 'socket';
+  /** Of datagrams the path where weft receives. */
+  readonly socket: string;
+  readonly type: 'stream' | 'dgram';
+  /** Who listens, of a stream; `server` for datagrams, where it says nothing. */
+  readonly mode: 'server' | 'client';
+  /** Where the guest receives datagrams; null for a stream. */
+  readonly remote: string | null;
+}
+
 export interface PatchModel extends CommonModel {
   readonly kind: 'patch';
   readonly peer: { readonly bridge: string; readonly port: string };
@@ -84,7 +112,15 @@ export interface PcapModel extends CommonModel {
   readonly write: string | null;
 }
 
-export type PortModel = TapModel | PatchModel | MemoryModel | NullModel | PcapModel;
+export type PortModel =
+  | TapModel
+  | NetdevModel
+  | VhostUserModel
+  | SocketModel
+  | PatchModel
+  | MemoryModel
+  | NullModel
+  | PcapModel;
 
 export interface BridgeModel {
   readonly name: string;
@@ -169,6 +205,16 @@ export function portModel(bridge: string, port: PortDocument): PortModel {
         addresses: [...listOf(port.address), ...listOf(port.addresses)],
         gateways: listOf(port.gateway),
       };
+    case 'netdev':
+      return { ...common, kind: port.kind, device: port.device ?? port.name, takeOver: port['take-over'] ?? false };
+    case 'vhost-user': {
+      const { kind, socket, mode = 'server', queues = null } = port;
+      return { ...common, kind, socket, mode, queues };
+    }
+    case 'socket': {
+      const { kind, socket, type = 'stream', mode = 'server', remote = null } = port;
+      return { ...common, kind, socket, type, mode, remote };
+    }
     case 'patch': {
       const [peerBridge, peerPort] = port.peer.split('/') as [string, string];
       return { ...common, kind: port.kind, peer: { bridge: peerBridge, port: peerPort } };

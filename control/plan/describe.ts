@@ -13,6 +13,7 @@ const WRITTEN: Readonly<Record<string, string>> = {
   forwardReserved: 'forward-reserved',
   addresses: 'address',
   gateways: 'gateway',
+  takeOver: 'take-over',
 };
 
 function describeFlood(flood: FloodModel): string {
@@ -37,6 +38,7 @@ function describeValue(key: string, value: unknown): string {
     return peer === undefined ? 'none' : `${peer.bridge}/${peer.port}`;
   }
   if (key === 'ageing' && value === 0) return 'never';
+  if (key === 'queues' && value === null) return 'as many as workers';
   if (Array.isArray(value)) return value.join(', ') || 'none';
   return value === null || value === undefined ? 'none' : String(value);
 }
@@ -58,6 +60,14 @@ function describePort(port: PortModel): string {
       const where = port.netns === null ? '' : ` in namespace ${port.netns}`;
       const addresses = port.addresses.length === 0 ? '' : `, ${port.addresses.join(', ')}`;
       return `tap ${port.device}${where}${addresses}, ${vlan}`;
+    }
+    case 'netdev':
+      return `netdev ${port.device}${port.takeOver ? ', taken over' : ''}, ${vlan}`;
+    case 'vhost-user':
+      return `vhost-user ${port.mode} at ${port.socket}, ${vlan}`;
+    case 'socket': {
+      const way = port.remote === null ? port.mode : `to ${port.remote}`;
+      return `socket ${port.type} ${way} at ${port.socket}, ${vlan}`;
     }
     case 'patch':
       return `patch to ${port.peer.bridge}/${port.peer.port}, ${vlan}`;

@@ -34,7 +34,20 @@ export const LIVE_KEYS = [
 export type LiveKey = (typeof LIVE_KEYS)[number];
 
 /** What makes it another port: the old one goes, a new one comes. */
-export const RECREATE_KEYS = ['kind', 'device', 'netns', 'peer', 'read', 'write'] as const;
+export const RECREATE_KEYS = [
+  'kind',
+  'device',
+  'netns',
+  'takeOver',
+  'socket',
+  'type',
+  'mode',
+  'remote',
+  'queues',
+  'peer',
+  'read',
+  'write',
+] as const;
 export type RecreateKey = (typeof RECREATE_KEYS)[number];
 
 /** What the running daemon cannot change; `workers.idle` it can. */

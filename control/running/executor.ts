@@ -39,6 +39,7 @@ export class Executor {
   async run(actions: readonly Action[], done: Action[]): Promise<void> {
     const adds = actions.filter((action): action is AddPort => action.type === 'add-port');
     const deletes = actions.filter((action): action is DeletePort => action.type === 'delete-port');
+    for (const { bridge, port } of adds) checkBuilt(bridge, port);
     const taken = new Set(deletes.flatMap(({ port }) => (isTap(port) ? [deviceKey(port)] : [])));
     try {
       await this.#make(adds.filter(({ port }) => isTap(port) && !taken.has(deviceKey(port))));
@@ -213,6 +214,14 @@ function cannotServe({ bridge, model }: PortState, error: number): DeviceError {
   );
 }
 
+function checkBuilt(bridge: string, { kind, name }: PortModel): void {
+  if (kind !== 'netdev' && kind !== 'vhost-user' && kind !== 'socket') return;
+  throw new DeviceError(
+    'kind-not-built',
+    `port ${bridge}/${name}: this build of weft can't open ports of kind ${kind}`,
+  );
+}
+
 function deviceKey(model: TapModel): string {
   return `${model.netns ?? ''} ${model.device}`;
 }
@@ -229,6 +238,9 @@ export function attachmentOf(state: PortState, worker: number): Attachment | nul
       return { kind: 'memory', port };
     case 'pcap':
       return worker === 0 ? { kind: 'pcap', port, read: state.model.read, write: state.model.write } : null;
+    case 'netdev':
+    case 'vhost-user':
+    case 'socket':
     case 'patch':
       return null;
   }

@@ -31,6 +31,9 @@ export interface BridgeState {
 
 const KINDS: Readonly<Record<PortModel['kind'], number>> = {
   tap: PortKind.TAP,
+  netdev: PortKind.NETDEV,
+  'vhost-user': PortKind.VHOST_USER,
+  socket: PortKind.SOCKET,
   memory: PortKind.MEMORY,
   pcap: PortKind.PCAP,
   null: PortKind.NULL,

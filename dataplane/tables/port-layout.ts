@@ -43,7 +43,17 @@ export const VlanMode = { TRUNK: 0, ACCESS: 1, NATIVE_TAGGED: 2, NATIVE_UNTAGGED
 
 export const PriorityTags = { NO: 0, IF_NONZERO: 1, ALWAYS: 2 } as const;
 
-export const PortKind = { NONE: 0, TAP: 1, MEMORY: 2, PCAP: 3, NULL: 4, PATCH: 5 } as const;
+export const PortKind = {
+  NONE: 0,
+  TAP: 1,
+  MEMORY: 2,
+  PCAP: 3,
+  NULL: 4,
+  PATCH: 5,
+  NETDEV: 6,
+  VHOST_USER: 7,
+  SOCKET: 8,
+} as const;
 
 export const Takes = { CHECKSUM: 1, TSO4: 2, TSO6: 4, USO: 8, ALL: 15 } as const;
 

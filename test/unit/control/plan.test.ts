@@ -68,6 +68,15 @@ class ToySwitch {
       const inSpace = taps.filter((p) => p.netns === port.netns);
       for (const gateway of port.gateways) expect(inSpace.flatMap((p) => p.gateways)).not.toContain(gateway);
     }
+    const all = [...this.bridges.values()].flatMap((b) => [...b.ports.values()]);
+    if (port.kind === 'netdev') {
+      const here = all.filter((p) => p.kind === 'netdev' || (p.kind === 'tap' && p.netns === null));
+      expect(here.filter((p) => p.device === port.device)).toEqual([]);
+    }
+    if (port.kind === 'vhost-user' || port.kind === 'socket') {
+      const paths = all.flatMap((p) => ('socket' in p ? [p.socket, 'remote' in p ? p.remote : null] : []));
+      expect(paths).not.toContain(port.socket);
+    }
     ports.set(port.name, port);
   }
 
@@ -87,6 +96,18 @@ const wantedState = (bridges: readonly BridgeModel[]) =>
 /** Documents over few names, so that names, devices and gateways clash and move often. */
 const port = fc.oneof(
   fc.record({ name: fc.constantFrom('p', 'q', 'r'), kind: fc.constantFrom('memory' as const, 'null' as const) }),
+  fc.record({
+    name: fc.constantFrom('p', 'q', 'r'),
+    kind: fc.constant('netdev' as const),
+    device: fc.constantFrom('t1', 't2'),
+    'take-over': fc.boolean(),
+  }),
+  fc.record({
+    name: fc.constantFrom('p', 'q', 'r'),
+    kind: fc.constantFrom('vhost-user' as const, 'socket' as const),
+    socket: fc.constantFrom('/s1', '/s2'),
+    mode: fc.constantFrom('server' as const, 'client' as const),
+  }),
   fc.record(
     {
       name: fc.constantFrom('p', 'q', 'r'),
@@ -240,5 +261,38 @@ describe('what an apply undoes', () => {
     const running = onePort('{ name: p, kind: memory, mtu: 9000 }, { name: q, kind: memory }');
     expect(undoes(saved, running, running)).toEqual([]);
     expect(undoes(saved, saved, running)).toEqual([]);
+  });
+});
+
+describe('ports for guests', () => {
+  const vm = (more: string) => onePort(`{ name: vm, kind: vhost-user, socket: /run/vm.sock${more} }`);
+  it.each([
+    [', queues: 2', 'queues as many as workers → 2'],
+    [', mode: client', 'mode server → client'],
+  ])('are made again for%s', (more, why) => {
+    expect(steps(vm(''), vm(more))[0]).toBe(`delete br0/vm: to make it again: ${why}`);
+  });
+
+  it('change MTU and VLAN while they forward, and don’t follow a number of workers that is not there yet', () => {
+    expect(steps(vm(''), vm(', mtu: 9000, vlan: { tag: 10 }'))).toEqual([
+      'change br0/vm: vlan trunk all → access 10; mtu 1500 → 9000',
+    ]);
+    const workers = 'workers: { count: 2 }';
+    const more = onePort('{ name: vm, kind: vhost-user, socket: /run/vm.sock }', `, ${workers}`);
+    expect(plan(vm(''), more).actions.map(({ type }) => type)).toEqual(['restart-needed']);
+  });
+
+  it('say where they meet their guest', () => {
+    const added = (port: string) => steps(onePort('{ name: x, kind: memory }'), onePort(port)).at(-1);
+    expect(added('{ name: a, kind: vhost-user, socket: /a, mode: client }')).toBe(
+      'add br0/a: vhost-user client at /a, trunk all',
+    );
+    expect(added('{ name: b, kind: netdev, device: e1, take-over: true }')).toBe(
+      'add br0/b: netdev e1, taken over, trunk all',
+    );
+    expect(added('{ name: c, kind: socket, socket: /c }')).toBe('add br0/c: socket stream server at /c, trunk all');
+    expect(added('{ name: d, kind: socket, socket: /d, type: dgram, remote: /r }')).toBe(
+      'add br0/d: socket dgram to /r at /d, trunk all',
+    );
   });
 });

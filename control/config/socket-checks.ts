@@ -1,0 +1,40 @@
+/**
+ * The unix sockets of a document: each path belongs to one port, or to the API; and which keys of a `socket` port go together. Called by
+ * checks.ts; pure.
+ */
+import { posix } from 'node:path';
+import { FirstUse } from './first-use.ts';
+import { type Outline, type PortOutline, textOf } from './outline.ts';
+import { type PlacedProblem, problemAt } from './problems.ts';
+
+/** Where the API of root's daemon is when no document says otherwise. */
+const DEFAULT_API_SOCKET = '/run/weft/weft.sock';
+
+/** Streams are connected by one side; datagrams have an address on each. */
+function checkType({ raw, path }: PortOutline, problems: PlacedProblem[]): void {
+  if (raw.type === 'dgram') {
+    if (raw.remote === undefined)
+      problems.push(problemAt([...path, 'remote'], 'is missing: type dgram needs the guest’s path beside ours'));
+    if (raw.mode !== undefined)
+      problems.push(
+        problemAt([...path, 'mode'], 'type dgram does not know this key: nobody listens, both have a path'),
+      );
+  } else if (raw.remote !== undefined && (raw.type === undefined || raw.type === 'stream')) {
+    problems.push(problemAt([...path, 'remote'], 'type stream does not know this key (type dgram does)'));
+  }
+}
+
+/** No two ports can have one socket: only one of them would ever meet its guest. */
+export function checkSockets(outline: Outline, problems: PlacedProblem[]): void {
+  const paths = new FirstUse(problems);
+  const api = textOf(outline.api.socket);
+  paths.use(posix.normalize(api ?? DEFAULT_API_SOCKET), ['api', 'socket'], 'the socket');
+  for (const port of outline.ports) {
+    if (port.kind !== 'vhost-user' && port.kind !== 'socket') continue;
+    for (const key of ['socket', 'remote']) {
+      const path = textOf(port.raw[key]);
+      if (path !== null) paths.use(posix.normalize(path), [...port.path, key], `the socket ${path}`);
+    }
+    if (port.kind === 'socket') checkType(port, problems);
+  }
+}
