@@ -250,8 +250,9 @@ describe('kinds of port', () => {
       '{ name: p, kind: socket, socket: /run/weft/weft.sock }',
       'the socket /run/weft/weft.sock is already used at api.sock',
     ],
-  ])('%s', (port, message) => 
-    expect(portProblems(port)[0]).toContain(message););
+  ])('%s', (port, message) => {
+    expect(portProblems(port)[0]).toContain(message);
+  });
 });
 
 describe('values', () => {
