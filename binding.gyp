@@ -10,6 +10,7 @@
         "native/namespace.cc",
         "native/receive.cc",
         "native/registry.cc",
+        "native/slots.cc",
         "native/tap.cc",
         "native/transmit.cc",
         "native/uring.cc"

@@ -26,6 +26,9 @@ export const Drop = {
   PATCH_LOOP: 20,
   FAULT_INJECTED: 21,
   WORKER_DIED: 22,
+  TRUNCATED: 23,
+  BAD_DESCRIPTOR: 24,
+  EGRESS_BUSY: 25,
 } as const;
 
 /** A number of the table above; 0 means "not dropped". */
@@ -62,4 +65,7 @@ export const DROPS: readonly { readonly name: string; readonly sentence: string 
   { name: 'patch-loop', sentence: 'The frame passed more than 8 patch ports.' },
   { name: 'fault-injected', sentence: 'A test injected this fault.' },
   { name: 'worker-died', sentence: 'The frame was waiting to be sent when its worker died.' },
+  { name: 'truncated', sentence: 'The kernel cut the frame short before it could be read.' },
+  { name: 'bad-descriptor', sentence: "The guest's descriptors break the rules or point outside its memory." },
+  { name: 'egress-busy', sentence: "Another worker held the egress port's only queue for too long." },
 ];

@@ -7,7 +7,17 @@ import { Drop } from './drop.ts';
 import type { Injector } from './inject.ts';
 import { LIST_COUNT_MAX, RECEIVE_SLOTS_COUNT, TURN_ENTRIES_MAX } from './limits.ts';
 import type { Lane } from './memory/lane.ts';
-import { Batch, Block, BlockCell, ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, PortCell, Queue } from './memory/layout.ts';
+import {
+  Batch,
+  Block,
+  BlockCell,
+  ENTRY_SLOT_MASK,
+  FACT_WORDS_SHIFT,
+  Fact,
+  Flag,
+  PortCell,
+  Queue,
+} from './memory/layout.ts';
 import { publishFlows } from './path/flows.ts';
 import { forward, forwardPatches } from './path/forward.ts';
 import type { ScriptPort } from './ports/script-port.ts';
@@ -98,6 +108,7 @@ export class Turn {
     if (this.#scripts.length > 0 && lane.dirtyCount > 0) this.#sendScripts();
     i32[blockAt + Block.DIRTY_COUNT] = lane.dirtyCount;
     i32[blockAt + Block.RECEIVE_BUDGET] = this.#budget;
+    i32[blockAt + Block.WHOLE] = this.#taps.length + this.#scripts.length > 0 ? 1 : 0;
     const received = this.#edge.turn();
     if (received < 0) return received;
     settle(lane);
@@ -196,7 +207,7 @@ export class Turn {
       for (let k = 0; k < listed; k++) {
         const entry = i32[lane.listsAt + script.port * LIST_COUNT_MAX + k]!;
         const facts = lane.factsAt + ((entry & ENTRY_SLOT_MASK) << FACT_WORDS_SHIFT);
-        if (!script.take(lane, entry)) {
+        if (hasForeignTail(i32, facts) || !script.take(lane, entry)) {
           drop(lane, script.port, Drop.EGRESS_FULL);
           continue;
         }
@@ -207,4 +218,9 @@ export class Turn {
       i32[queue + Queue.COUNT] = 0;
     }
   }
+}
+
+/** True for a frame that a guest or an interface gave in the very turn before a script port came. */
+function hasForeignTail(i32: Int32Array, facts: number): boolean {
+  return (i32[facts + Fact.FLAGS]! & Flag.FOREIGN) !== 0 && i32[facts + Fact.LENGTH] !== i32[facts + Fact.HEAD_BYTES];
 }

@@ -53,6 +53,7 @@
   X(kBlockWoken, "Block.WOKEN", 9)                         \
   X(kBlockReceivedCount, "Block.RECEIVED_COUNT", 14)       \
   X(kBlockReceiveBudget, "Block.RECEIVE_BUDGET", 16)       \
+  X(kBlockWhole, "Block.WHOLE", 17)                        \
   X(kCellNowNs, "BlockCell.NOW_NS", 0)                     \
   X(kCellSentNs, "BlockCell.SENT_NS", 8)                   \
   X(kBatchPort, "Batch.PORT", 0)                           \
@@ -75,17 +76,23 @@
   X(kFactTailAt, "Fact.TAIL_AT", 3)                        \
   X(kFactIngress, "Fact.INGRESS", 4)                       \
   X(kFactFlags, "Fact.FLAGS", 5)                           \
+  X(kFactTag, "Fact.TAG", 6)                               \
   X(kFactGso, "Fact.GSO", 8)                               \
   X(kFactChecksum, "Fact.CHECKSUM", 9)                     \
   X(kFactSegments, "Fact.SEGMENTS", 10)                    \
   X(kFactWireBytes, "Fact.WIRE_BYTES", 11)                 \
   X(kFlagNeedsChecksum, "Flag.NEEDS_CHECKSUM", 2)          \
   X(kFlagVnet, "Flag.VNET", 32)                            \
+  X(kFlagForeign, "Flag.FOREIGN", 128)                     \
+  X(kFlagSpoilt, "Flag.SPOILT", 256)                       \
   X(kDropEgressDown, "Drop.EGRESS_DOWN", 13)               \
   X(kDropEgressFull, "Drop.EGRESS_FULL", 16)               \
   X(kDropEgressError, "Drop.EGRESS_ERROR", 17)             \
   X(kDropEgressRefused, "Drop.EGRESS_REFUSED", 18)         \
-  X(kDropBadOffload, "Drop.BAD_OFFLOAD", 3)
+  X(kDropBadOffload, "Drop.BAD_OFFLOAD", 3)                \
+  X(kDropTruncated, "Drop.TRUNCATED", 23)                  \
+  X(kDropBadDescriptor, "Drop.BAD_DESCRIPTOR", 24)         \
+  X(kDropEgressBusy, "Drop.EGRESS_BUSY", 25)
 
 namespace weft {
 #define WEFT_ABI_CONSTANT(constant, name, value) inline constexpr int32_t constant = value;

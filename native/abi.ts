@@ -39,7 +39,16 @@ const SIZES: Readonly<Record<string, number>> = {
   WORKERS_MAX: limits.WORKERS_MAX,
 };
 
-const DROPS = ['EGRESS_DOWN', 'EGRESS_ERROR', 'EGRESS_REFUSED', 'EGRESS_FULL', 'BAD_OFFLOAD'] as const;
+const DROPS = [
+  'EGRESS_DOWN',
+  'EGRESS_ERROR',
+  'EGRESS_REFUSED',
+  'EGRESS_FULL',
+  'BAD_OFFLOAD',
+  'TRUNCATED',
+  'BAD_DESCRIPTOR',
+  'EGRESS_BUSY',
+] as const;
 
 export function abiOf(): Record<string, number> {
   const abi: Record<string, number> = { ...SIZES };

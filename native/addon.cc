@@ -107,7 +107,8 @@ Napi::Value device_counters_call(const Napi::CallbackInfo& info) {
 void persist(const Napi::CallbackInfo& info) {
   const auto device = Registry::get().find(number(info, 0));
   const bool persistent = info.Length() > 1 && info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
-  const Failure failure = device == nullptr ? Failure{EBADF, "TUNSETPERSIST", "handle", "the device was closed"} : persist_tap(*device, persistent);
+  const TapDevice* const tap = device == nullptr ? nullptr : device->as_tap();
+  const Failure failure = tap == nullptr ? Failure{EBADF, "TUNSETPERSIST", "handle", "the TAP was closed"} : persist_tap(*tap, persistent);
   if (failure) raise(info.Env(), failure);
 }
 
@@ -123,7 +124,7 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
   Environment& state = environment(info.Env());
   const int32_t index = number(info, 0);
   const std::string io = text(info, 1);
-  if (state.mapping == nullptr || state.engine != nullptr || !Engine::fits(*state.mapping, index)) {
+  if (state.mapping == nullptr || state.engine != nullptr || !Slots::fits(*state.mapping, index)) {
     raise(info.Env(), {EINVAL, "engineOpen", "worker", "map an arena with a header first, open once, with an index below its worker count"});
     return info.Env().Undefined();
   }

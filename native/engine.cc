@@ -15,61 +15,11 @@ constexpr int kEventsMax = 128;
 // While queues are known to be ready, new ones are looked for only every so many turns: a system call less per turn.
 constexpr uint32_t kLookEvery = 8;
 constexpr uint64_t kControlKey = 0;
-constexpr int64_t kPageBytes = 4096;
 }  // namespace
 
-bool Engine::fits(const Mapping& mapping, int32_t index) {
-  const int32_t* const header = reinterpret_cast<const int32_t*>(mapping.at());
-  if (header[kHeaderMagic] != kArenaMagic || header[kHeaderVersion] != kArenaVersion) return false;
-  const int64_t bytes = header[kHeaderBytes], stride = header[kHeaderWorkerStride];
-  if (bytes <= 0 || static_cast<size_t>(bytes) > mapping.bytes() || stride <= 0) return false;
-  if (index < 0 || index >= header[kHeaderWorkers] || index >= kWorkersMax) return false;
-  constexpr int32_t kWord = sizeof(int32_t);
-  const struct {
-    int32_t word;
-    int64_t bytes;
-  } regions[] = {
-      {kHeaderBlockAt, kBlockCellsAt + (kCellSentNs + 1) * static_cast<int64_t>(sizeof(double))},
-      {kHeaderBatchesAt, kReceiveSlots * kBatchWords * kWord},
-      {kHeaderReceiveListAt, kReceiveSlots * kWord},
-      {kHeaderQueuesAt, kPortsMax * kQueueWords * kWord},
-      {kHeaderDirtyAt, kPortsMax * kWord},
-      {kHeaderRefusedAt, kRefusedMax * kRefusedWords * kWord},
-      {kHeaderListsAt, kPortsMax * kListMax * kWord},
-      {kHeaderFactsAt, kSlots * kFactWords * kWord},
-      {kHeaderHeadsAt, kSlots * kHeadStride},
-      {kHeaderLargeAt, kLargeCount * kLargeStride},
-  };
-  for (const auto& region : regions) {
-    const int64_t at = header[region.word] + stride * index;
-    if (at < kPageBytes || at % kPageBytes != 0 || at + region.bytes > bytes) return false;
-  }
-  return header[kHeaderHeadsAt] < header[kHeaderLargeAt];
-}
-
-uint8_t* Engine::region(int32_t word) const {
-  const int32_t* const header = reinterpret_cast<const int32_t*>(arena_);
-  return arena_ + header[word] + static_cast<size_t>(header[kHeaderWorkerStride]) * static_cast<size_t>(index_);
-}
-
 Engine::Engine(std::shared_ptr<Mapping> mapping, int32_t index)
-    : mapping_(std::move(mapping)),
-      arena_(mapping_->at()),
-      arena_bytes_(static_cast<uint32_t>(reinterpret_cast<const int32_t*>(arena_)[kHeaderBytes])),
-      index_(index),
-      block_(words(kHeaderBlockAt)),
-      batches_(words(kHeaderBatchesAt)),
-      list_(words(kHeaderReceiveListAt)),
-      queues_(words(kHeaderQueuesAt)),
-      dirty_(words(kHeaderDirtyAt)),
-      refused_(words(kHeaderRefusedAt)),
-      lists_(words(kHeaderListsAt)),
-      facts_(words(kHeaderFactsAt)),
-      heads_(region(kHeaderHeadsAt)),
-      large_(region(kHeaderLargeAt)),
-      scratch_(kScratchBytes),
-      finisher_(scratch_.data(), scratch_.size()) {
-  ready_.reserve(kPortsMax);
+    : slots_(std::move(mapping), index), index_(index), block_(slots_.block()), scratch_(kScratchBytes), finisher_(scratch_.data(), scratch_.size()) {
+  for (auto* const ends : {&ready_, &called_, &polled_, &holding_}) ends->reserve(kPortsMax);
   readings_.reserve(kPortsMax);
 }
 
@@ -79,6 +29,7 @@ Engine::~Engine() {
   for (int32_t port = 1; port < kPortsMax; port++) {
     if (ends_[port] != nullptr) detach(port);
   }
+  release();
   uring_.close();
   if (taken_) Registry::get().free_worker(index_);
 }
@@ -110,8 +61,7 @@ Io Engine::open(Io want, int* error) {
   uint32_t files = kFilesCount;
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < files) files = static_cast<uint32_t>(limit.rlim_cur);
   // Heads and large buffers lie side by side: one registered buffer holds every frame that is sent whole.
-  const size_t bytes = static_cast<size_t>(large_ - heads_) + static_cast<size_t>(kLargeCount) * kLargeStride;
-  ring_error_ = *error = -uring_.open(kRingEntries, files, heads_, bytes);
+  ring_error_ = *error = -uring_.open(kRingEntries, files, slots_.buffers(), slots_.buffers_bytes());
   if (*error == 0) {
     io_ = Io::kUring;
     for (uint32_t k = files; k > 0; k--) free_files_.push_back(k - 1);
@@ -120,38 +70,60 @@ Io Engine::open(Io want, int* error) {
 }
 
 int Engine::attach(int32_t port, std::shared_ptr<Device> device, int32_t queue) {
-  if (port < 1 || port >= kPortsMax || queue < 0 || static_cast<size_t>(queue) >= device->queues.size()) return -EINVAL;
+  if (port < 1 || port >= kPortsMax || queue < 0) return -EINVAL;
   if (ends_[port] != nullptr) return -EEXIST;
   auto end = std::make_unique<QueueEnd>();
-  end->fd = device->queues[static_cast<size_t>(queue)].get();
   end->port = port;
   end->device = std::move(device);
-  if (io_ == Io::kUring) {
-    if (free_files_.empty()) return -ENFILE;
-    const int failed = uring_.set_file(free_files_.back(), end->fd);
-    if (failed < 0) return failed;
-    end->file = free_files_.back();
-    free_files_.pop_back();
-  }
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  event.data.u64 = static_cast<uint64_t>(port);
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, end->fd, &event) < 0) {
-    const int error = errno;
-    if (io_ == Io::kUring) {
-      uring_.set_file(end->file, -1);
-      free_files_.push_back(end->file);
-    }
-    return -error;
-  }
+  const TapDevice* const tap = end->device->as_tap();
+  const int failed = tap != nullptr ? attach_tap(*end, *tap, queue) : attach_carrier(*end, queue);
+  if (failed < 0) return failed;
   ends_[port] = std::move(end);
   return 0;
 }
 
+int Engine::attach_tap(QueueEnd& end, const TapDevice& tap, int32_t queue) {
+  if (static_cast<size_t>(queue) >= tap.queues.size()) return -EINVAL;
+  end.fd = tap.queues[static_cast<size_t>(queue)].get();
+  if (io_ == Io::kUring) {
+    if (free_files_.empty()) return -ENFILE;
+    const int failed = uring_.set_file(free_files_.back(), end.fd);
+    if (failed < 0) return failed;
+    end.file = free_files_.back();
+    free_files_.pop_back();
+  }
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = static_cast<uint64_t>(end.port);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, end.fd, &event) == 0) return 0;
+  const int error = errno;
+  if (io_ == Io::kUring) {
+    uring_.set_file(end.file, -1);
+    free_files_.push_back(end.file);
+  }
+  return -error;
+}
+
+int Engine::attach_carrier(QueueEnd& end, int32_t queue) {
+  int error = EINVAL;
+  end.carrier = end.device->carrier(queue, end.port, &error);
+  if (end.carrier == nullptr) return -error;
+  const int failed = end.carrier->watch(epoll_.get(), static_cast<uint64_t>(end.port));
+  if (failed < 0) return failed;
+  if (end.carrier->is_polled()) polled_.push_back(&end);
+  return 0;
+}
+
+/// A carrier stays until the frames that it gave in the last turn were sent: they may lie in its memory.
 int Engine::detach(int32_t port) {
   if (port < 1 || port >= kPortsMax || ends_[port] == nullptr) return -ENOENT;
   QueueEnd* const end = ends_[port].get();
-  ready_.erase(std::remove(ready_.begin(), ready_.end(), end), ready_.end());
+  for (auto* const ends : {&ready_, &called_, &polled_}) ends->erase(std::remove(ends->begin(), ends->end(), end), ends->end());
+  if (end->carrier != nullptr) {
+    end->carrier->unwatch(epoll_.get());
+    leaving_.push_back(std::move(ends_[port]));
+    return 0;
+  }
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, end->fd, nullptr);
   if (io_ == Io::kUring) {
     uring_.set_file(end->file, -1);
@@ -184,39 +156,45 @@ int Engine::look(int wait_ms) {
       continue;
     }
     QueueEnd* const end = ends_[events[k].data.u64].get();
-    if (end != nullptr && !end->ready) {
-      end->ready = true;
-      ready_.push_back(end);
-    }
+    if (end == nullptr || end->ready || (end->carrier != nullptr && end->carrier->is_polled())) continue;
+    end->ready = true;
+    (end->carrier != nullptr ? called_ : ready_).push_back(end);
   }
   return count;
 }
 
+/// Sleeps until something is ready, unless a carrier that was only looked at until now has work after all.
+int Engine::sleep(int wait_ms) {
+  bool awake = false;
+  for (QueueEnd* const end : polled_) awake |= end->carrier->arm();
+  const int found = look(awake ? 0 : wait_ms);
+  for (QueueEnd* const end : polled_) end->carrier->disarm();
+  return found;
+}
+
 int32_t Engine::turn() {
   if (broken_ != 0) return -broken_;
-  block_[kBlockWoken] = 0;
-  block_[kBlockSlotsUsed] = 0;
-  block_[kBlockLargeUsed] = 0;
-  block_[kBlockBatchesCount] = 0;
-  block_[kBlockReceivedCount] = 0;
-  block_[kBlockRefusedCount] = 0;
+  slots_.begin_turn();
   refused_last_ = 0;
   const bool listed = block_[kBlockDirtyCount] != 0;
   if (listed) {
     transmit();
     if (broken_ != 0) return -broken_;
   }
+  if (uring_.pending() == 0) release();
   read_clock(kCellSentNs);
-  if (ready_.empty() || ++looks_skipped_ >= kLookEvery) {
+  // While there is work elsewhere, or hands are idle but awake, a look is a system call that mostly finds nothing.
+  const bool is_occupied = !ready_.empty() || !called_.empty() || (!polled_.empty() && block_[kBlockWaitMs] == 0);
+  if (!is_occupied || ++looks_skipped_ >= kLookEvery) {
     looks_skipped_ = 0;
-    const bool may_wait = ready_.empty() && !listed;
+    const bool may_wait = ready_.empty() && called_.empty() && !listed;
     if (!listed && block_[kBlockYield] != 0) ::sched_yield();
     const int wait_ms = may_wait ? std::clamp(block_[kBlockWaitMs], 0, kWaitMsMax) : 0;
-    const int found = look(wait_ms);
+    const int found = wait_ms > 0 ? sleep(wait_ms) : look(0);
     if (found < 0) return found;
     if (wait_ms > 0) read_clock(kCellNowNs);
   }
-  return ready_.empty() ? 0 : receive();
+  return ready_.empty() && called_.empty() && polled_.empty() ? 0 : receive();
 }
 
 }  // namespace weft

@@ -7,14 +7,13 @@
 #include <vector>
 
 #include "abi.h"
+#include "carrier.h"
 #include "finish.h"
 #include "registry.h"
+#include "slots.h"
 #include "uring.h"
 
 namespace weft {
-
-/// A virtio_net_hdr (virtio 1.2, section 5.1.6) before every frame that a TAP gives or takes.
-inline constexpr int32_t kVnetBytes = 12;
 
 enum class Io { kNone = 0, kReadWrite = 1, kUring = 2 };
 
@@ -27,10 +26,11 @@ struct Reading {
   bool gone = false;  // the device behind the descriptor is no more
 };
 
-/// A queue of a device, served by this worker as one port.
+/// A queue of a device, served by this worker as one port: a TAP's, read and written by the engine, or a carrier's.
 struct QueueEnd {
   std::shared_ptr<Device> device;
-  int fd = -1;
+  std::unique_ptr<Carrier> carrier;
+  int fd = -1;                 // a TAP's
   int32_t port = 0;
   uint32_t file = 0;           // slot in the ring's file table
   uint32_t window = 4;         // frames that the next read asks for
@@ -41,9 +41,6 @@ struct QueueEnd {
 
 class Engine {
  public:
-  /// Whether the header in `mapping` describes an arena of ours with worker `index`, all of whose regions lie in the mapping.
-  static bool fits(const Mapping& mapping, int32_t index);
-
   Engine(std::shared_ptr<Mapping> mapping, int32_t index);
   ~Engine();
   Engine(const Engine&) = delete;
@@ -62,24 +59,20 @@ class Engine {
 
  private:
   // engine.cc
-  uint8_t* region(int32_t word) const;
-  int32_t* words(int32_t word) const { return reinterpret_cast<int32_t*>(region(word)); }
-  int32_t* fact(int32_t slot) const { return facts_ + slot * kFactWords; }
+  int attach_tap(QueueEnd& end, const TapDevice& tap, int32_t queue);
+  int attach_carrier(QueueEnd& end, int32_t queue);
   void read_clock(int32_t cell);
   int look(int wait_ms);
+  int sleep(int wait_ms);
 
   // transmit.cc
   void transmit();
   bool transmit_queue(int32_t port);
-  bool account(int32_t* queue, const int32_t* entries) const;
-  bool is_sound(int32_t entry) const;
   void put_frame(QueueEnd& end, int32_t entry);
   void put_finished(QueueEnd& end, int32_t entry);
-  void write_vnet(uint8_t* at, const int32_t* facts, bool checksum_done) const;
   bool send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed);
-  void send_pieces(QueueEnd& end, int32_t entry, const iovec& head, const iovec& tail);
+  void send_pieces(QueueEnd& end, int32_t entry, const Range* pieces, int32_t count);
   void flush();
-  void refuse(int32_t port, int32_t entry, int32_t reason);
   void refuse_completion(const io_uring_cqe& done);
 
   // receive.cc
@@ -87,28 +80,20 @@ class Engine {
   int32_t receive_uring();
   int32_t receive_limit() const;
   int32_t receive_plain();
-  uint8_t* read_at(int32_t slot) const { return large_ + static_cast<size_t>(slot) * kLargeStride + kHeadroomBytes - kVnetBytes; }
-  void accept(QueueEnd& end, int32_t slot, int32_t result);
+  void receive_carriers();
+  void receive_carrier(QueueEnd& end);
+  void release();
+  uint8_t* read_at(int32_t slot) const { return slots_.large(slot) - kVnetBytes; }
   int32_t ask();
   int collect(int32_t* results, uint32_t count);
   void take_result(QueueEnd& end, int32_t slot, int32_t result, Reading& reading);
   void close_batch(QueueEnd& end, int32_t first, const Reading& reading);
   void settle_window(QueueEnd& end, const Reading& reading);
+  bool lingers() const;
 
-  const std::shared_ptr<Mapping> mapping_;
-  uint8_t* const arena_;
-  const uint32_t arena_bytes_;
+  Slots slots_;
   const int32_t index_;
   int32_t* const block_;
-  int32_t* const batches_;
-  int32_t* const list_;
-  int32_t* const queues_;
-  int32_t* const dirty_;
-  int32_t* const refused_;
-  int32_t* const lists_;
-  int32_t* const facts_;
-  uint8_t* const heads_;
-  uint8_t* const large_;
 
   bool taken_ = false;
   Io io_ = Io::kNone;
@@ -118,11 +103,15 @@ class Engine {
   int control_ = -1;
   Uring uring_;
   std::unique_ptr<QueueEnd> ends_[kPortsMax];
-  std::vector<QueueEnd*> ready_;
+  std::vector<QueueEnd*> ready_;      // TAPs known to be readable
+  std::vector<QueueEnd*> called_;     // carriers that epoll named
+  std::vector<QueueEnd*> polled_;     // carriers that every turn looks at
+  std::vector<QueueEnd*> holding_;    // carriers whose frames of this turn must be sent before their memory goes back
+  std::vector<std::unique_ptr<QueueEnd>> leaving_;  // detached, but their last frames are not sent yet
   std::vector<Reading> readings_;  // of the first queues in ready_, this turn
   std::vector<uint32_t> free_files_;
   uint32_t looks_skipped_ = 0;
-  static constexpr uint32_t kPiecesMax = 1024;
+  static constexpr uint32_t kPiecesMax = 2048;
   iovec pieces_[kPiecesMax];
   uint32_t pieces_used_ = 0;
   uint64_t list_at_ = 0;        // place in its list of the entry that is being sent

@@ -28,27 +28,12 @@ uint32_t asked_of(const QueueEnd& end, uint32_t room) {
 }
 }  // namespace
 
-/// Facts of a frame that was read into a large buffer, vnet header first. What is cut short is listed too: it drops as a runt.
-void Engine::accept(QueueEnd& end, int32_t slot, int32_t result) {
-  int32_t* const facts = fact(slot);
-  const int32_t length = std::max(result - kVnetBytes, 0);
-  const int32_t at = static_cast<int32_t>(large_ - arena_) + slot * kLargeStride + kHeadroomBytes;
-  const int32_t head = std::min(length, kHeadBytes);
-  facts[kFactHeadAt] = at;
-  facts[kFactHeadBytes] = head;
-  facts[kFactLength] = length;
-  facts[kFactTailAt] = at + head;
-  facts[kFactIngress] = end.port;
-  facts[kFactFlags] = kFlagVnet;
-  list_[block_[kBlockReceivedCount]++] = slot;
-}
-
-/// What one read came to. An error of another kind is a frame that the kernel could not hand over; the next read goes on behind it.
+/// What one read came to. What is cut short is listed too: it drops as a runt. An error of another kind is a frame that the kernel could not hand over; the next read goes on behind it.
 void Engine::take_result(QueueEnd& end, int32_t slot, int32_t result, Reading& reading) {
   if (result >= 0) {
     reading.got++;
     reading.bytes += static_cast<uint32_t>(result);
-    accept(end, slot, result);
+    slots_.put(slot, end.port, slots_.large(slot), std::max(result - kVnetBytes, 0), kFlagVnet);
   } else if (result == -EAGAIN) {
     reading.dry = true;
   } else if (result == -EBADFD || result == -EBADF) {
@@ -58,19 +43,16 @@ void Engine::take_result(QueueEnd& end, int32_t slot, int32_t result, Reading& r
 
 void Engine::close_batch(QueueEnd& end, int32_t first, const Reading& reading) {
   settle_window(end, reading);
-  if (reading.got == 0) return;
-  int32_t* const batch = batches_ + block_[kBlockBatchesCount]++ * kBatchWords;
-  batch[kBatchPort] = end.port;
-  batch[kBatchFirst] = first;
-  batch[kBatchCount] = static_cast<int32_t>(reading.got);
+  slots_.close_batch(end.port, first);
 }
+
+bool Engine::lingers() const { return block_[kBlockWaitMs] == 0 && ready_.size() + called_.size() <= kLingerMax; }
 
 /// A full read doubles the window, a poor one halves it. A queue that ran dry leaves the ready list until epoll names it again; while the
 /// worker spins and few queues are ready it stays and is tried again: what answers soon is then found by the same call that sends.
 void Engine::settle_window(QueueEnd& end, const Reading& reading) {
   if (reading.got > 0) end.mean_bytes = (3 * end.mean_bytes + reading.bytes / reading.got) / 4;
-  const bool lingers = block_[kBlockWaitMs] == 0 && ready_.size() <= kLingerMax && !reading.gone;
-  end.dry = lingers && reading.dry;
+  end.dry = reading.dry && !reading.gone && lingers();
   if (end.dry && reading.got == 0) return;
   if (reading.got == reading.asked) {
     if (reading.asked == end.window) end.window = std::min<uint32_t>(end.window * 2, kBatchMax);
@@ -92,7 +74,7 @@ int32_t Engine::receive_plain() {
     Reading reading;
     reading.asked = asked_of(*end, static_cast<uint32_t>(limit - used));
     if (reading.asked == 0) break;
-    const int32_t first = block_[kBlockReceivedCount];
+    const int32_t first = slots_.listed();
     for (uint32_t k = 0; k < reading.asked && !reading.dry && !reading.gone; k++) {
       const ssize_t result = uninterrupted([&] { return ::read(end->fd, read_at(used), kReadBytes); });
       take_result(*end, used, result < 0 ? -errno : static_cast<int32_t>(result), reading);
@@ -160,23 +142,60 @@ int32_t Engine::receive_uring() {
   finisher_.reset();
   int32_t slot = 0;
   for (size_t k = 0; k < readings_.size(); k++) {
-    const int32_t first = block_[kBlockReceivedCount];
+    const int32_t first = slots_.listed();
     for (uint32_t n = 0; n < readings_[k].asked; n++, slot++) take_result(*ready_[k], slot, results[slot], readings_[k]);
     close_batch(*ready_[k], first, readings_[k]);
   }
   return used;
 }
 
+/// What held memory for this turn's transmits lets go of it; so do queues that were detached meanwhile.
+void Engine::release() {
+  for (QueueEnd* const end : holding_) end->carrier->release();
+  holding_.clear();
+  leaving_.clear();
+}
+
+void Engine::receive_carrier(QueueEnd& end) {
+  const int32_t first = slots_.listed();
+  const Found found = end.carrier->receive(slots_, std::min(slots_.room(), kBatchMax));
+  if (slots_.listed() > first) holding_.push_back(&end);
+  slots_.close_batch(end.port, first);
+  if (end.carrier->is_polled()) return;
+  if (found == Found::kGone || (found == Found::kDry && !lingers())) end.ready = false;
+}
+
+/// Carriers that every turn looks at, and those that epoll named; another one comes first each time, in case there is no room for all.
+void Engine::receive_carriers() {
+  for (QueueEnd* const end : polled_) {
+    if (slots_.room() == 0) break;
+    receive_carrier(*end);
+  }
+  if (polled_.size() > 1) std::rotate(polled_.begin(), polled_.begin() + 1, polled_.end());
+  for (QueueEnd* const end : called_) {
+    if (slots_.room() == 0) break;
+    receive_carrier(*end);
+  }
+  called_.erase(std::remove_if(called_.begin(), called_.end(), [](const QueueEnd* end) { return !end->ready; }), called_.end());
+  if (called_.size() > 1) std::rotate(called_.begin(), called_.begin() + 1, called_.end());
+}
+
 int32_t Engine::receive() {
-  const int32_t used = io_ == Io::kUring ? receive_uring() : receive_plain();
-  if (broken_ != 0) return -broken_;
-  block_[kBlockSlotsUsed] = used;
-  block_[kBlockLargeUsed] = used;
-  // Those that ran dry leave; of those that stay another one comes first next time.
-  const size_t count = ready_.size();
-  ready_.erase(std::remove_if(ready_.begin(), ready_.end(), [](const QueueEnd* end) { return !end->ready; }), ready_.end());
-  if (ready_.size() > 1 && ready_.size() == count) std::rotate(ready_.begin(), ready_.begin() + 1, ready_.end());
-  return block_[kBlockReceivedCount];
+  slots_.begin_receiving();
+  if (!ready_.empty()) {
+    const int32_t used = io_ == Io::kUring ? receive_uring() : receive_plain();
+    if (broken_ != 0) return -broken_;
+    slots_.took(used);
+    // Those that ran dry leave; of those that stay another one comes first next time.
+    const size_t count = ready_.size();
+    ready_.erase(std::remove_if(ready_.begin(), ready_.end(), [](const QueueEnd* end) { return !end->ready; }), ready_.end());
+    if (ready_.size() > 1 && ready_.size() == count) std::rotate(ready_.begin(), ready_.begin() + 1, ready_.end());
+  }
+  // Writes that lay in the ring are down by now.
+  release();
+  receive_carriers();
+  slots_.end_receiving();
+  return slots_.listed();
 }
 
 }  // namespace weft

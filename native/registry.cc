@@ -1,5 +1,7 @@
 #include "registry.h"
 
+#include "carrier.h"
+
 #include <linux/memfd.h>
 #include <sys/mman.h>
 
@@ -9,6 +11,11 @@ namespace {
 constexpr size_t kHugePageBytes = size_t{2} << 20;
 size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 }  // namespace
+
+std::unique_ptr<Carrier> Device::carrier(int32_t, int32_t, int* error) {
+  *error = EOPNOTSUPP;
+  return nullptr;
+}
 
 Mapping::~Mapping() { ::munmap(at_, bytes_); }
 

@@ -30,11 +30,24 @@ class Mapping {
   size_t bytes_;
 };
 
-/// A TAP with one descriptor per queue. Shared by the registry and by the workers that serve a queue.
+class Carrier;
+struct TapDevice;
+
+/// What a port's frames come from and go to. Shared by the registry and by the workers that serve a queue of it.
 struct Device {
   std::string name;
+  virtual ~Device() = default;
+  /// TAPs are served by the engine itself, several in one system call.
+  virtual const TapDevice* as_tap() const { return nullptr; }
+  /// Worker `worker`'s end of it, serving `port`; null and errno when there is none.
+  virtual std::unique_ptr<Carrier> carrier(int32_t worker, int32_t port, int* error);
+};
+
+/// A TAP with one descriptor per queue.
+struct TapDevice : Device {
   std::vector<Descriptor> queues;
   unsigned offloads = 0;
+  const TapDevice* as_tap() const override { return this; }
 };
 
 class Registry {

@@ -39,7 +39,7 @@ const char* hint_for(int error) {
 
 Failure failed(const char* syscall, const std::string& subject) { return {errno, syscall, subject, hint_for(errno)}; }
 
-Failure open_queue(const std::string& name, Device* device) {
+Failure open_queue(const std::string& name, TapDevice* device) {
   Descriptor queue = Descriptor::open("/dev/net/tun", O_RDWR);
   if (!queue.valid()) return failed("open", "/dev/net/tun");
   struct ifreq request;
@@ -70,7 +70,7 @@ bool exists_here(const std::string& name) {
 OpenedTap open_here(const std::string& name, int32_t queues) {
   OpenedTap opened;
   opened.created = !exists_here(name);
-  opened.device = std::make_shared<Device>();
+  opened.device = std::make_shared<TapDevice>();
   opened.device->name = name;
   for (int32_t k = 0; k < queues && !opened.failure; k++) opened.failure = open_queue(name, opened.device.get());
   if (opened.failure) opened.device.reset();
@@ -129,7 +129,7 @@ Failure device_counters(const char* netns, std::string* text) {
   return failure;
 }
 
-Failure persist_tap(const Device& device, bool persistent) {
+Failure persist_tap(const TapDevice& device, bool persistent) {
   // A device that is gone already needs no one to let it go.
   if (::ioctl(device.queues[0].get(), TUNSETPERSIST, persistent ? 1 : 0) < 0 && (persistent || errno != EBADFD)) return failed("TUNSETPERSIST", device.name);
   return {};

@@ -6,7 +6,7 @@ namespace weft {
 
 struct OpenedTap {
   Failure failure;
-  std::shared_ptr<Device> device;
+  std::shared_ptr<TapDevice> device;
   bool created = false;
 };
 
@@ -16,7 +16,7 @@ struct OpenedTap {
 OpenedTap open_tap(const std::string& name, int32_t queues, const char* netns);
 
 /// Whether the device outlives its last descriptor.
-Failure persist_tap(const Device& device, bool persistent);
+Failure persist_tap(const TapDevice& device, bool persistent);
 
 /// The kernel's counters of every device in a namespace, as the text of /proc/net/dev.
 Failure device_counters(const char* netns, std::string* text);

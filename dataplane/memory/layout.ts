@@ -86,6 +86,8 @@ export const Block = {
   RECEIVED_COUNT: 14,
   /** In: receive at most so many frames; floods to many ports make it small, so that a turn stays short. */
   RECEIVE_BUDGET: 16,
+  /** In: bring frames into the arena wholly, since somebody who can't follow a tail outside it will look at them: capture, scripts. */
+  WHOLE: 17,
 } as const;
 
 /** Cells (float64) of the control block, behind its words. */
@@ -132,11 +134,11 @@ export const Fact = {
   HEAD_BYTES: 1,
   /** Bytes of the whole frame. */
   LENGTH: 2,
-  /** Where the tail starts, in arena bytes. Meaningless when LENGTH equals HEAD_BYTES. */
+  /** Where the tail starts, in arena bytes; with Flag.FOREIGN the slot that received it. Meaningless when LENGTH equals HEAD_BYTES. */
   TAIL_AT: 3,
   INGRESS: 4,
   FLAGS: 5,
-  /** The frame's VLAN as a tag: TCI, and the TPID above it. */
+  /** The frame's VLAN as a tag: TCI, and the TPID above it. Of a frame as received, with Flag.SPOILT: why it is to be dropped. */
   TAG: 6,
   /** Bytes from the frame's start to its network header, behind at most two tags. */
   L3: 7,
@@ -166,7 +168,13 @@ export const Flag = {
   VNET: 32,
   /** A further tag stands behind that of the frame's VLAN, whether or not the head carries the latter. */
   INNER: 64,
+  /** The tail lies outside the arena, in a guest's memory or a packet ring: only native follows it, and only until the turn's end. */
+  FOREIGN: 128,
+  /** What received the frame already knows that it must be dropped, and why. Its length says nothing. */
+  SPOILT: 256,
 } as const;
+/** Flags that a frame may have as received, and keeps. */
+export const RECEIVED_FLAGS = Flag.VNET | Flag.FOREIGN;
 
 /** Cells (float64) of one port in one worker's counters; one writer each. */
 export const PortCell = {

@@ -5,7 +5,7 @@ import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import { FRAME_BYTES_MIN } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
-import { FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
+import { FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell, RECEIVED_FLAGS } from '../memory/layout.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
 import { parseOffload } from './offload.ts';
 
@@ -46,11 +46,12 @@ export function parse(lane: Lane, list: number, n: number, port: number): number
 
 function parseOne(lane: Lane, facts: number, length: number, mtu: number): number {
   const i32 = lane.i32;
-  if (length < FRAME_BYTES_MIN) return Drop.RUNT;
+  if (length < FRAME_BYTES_MIN)
+    return (i32[facts + Fact.FLAGS]! & Flag.SPOILT) !== 0 ? i32[facts + Fact.TAG]! : Drop.RUNT;
   const at = i32[facts + Fact.HEAD_AT]! >> 2;
   const w0 = i32[at]!;
   const w3 = i32[at + 3]!;
-  let flags = i32[facts + Fact.FLAGS]! & Flag.VNET;
+  let flags = i32[facts + Fact.FLAGS]! & RECEIVED_FLAGS;
   if ((w0 & 1) !== 0) {
     flags |= Flag.GROUP;
     if (w0 === -1 && (i32[at + 1]! & 0xffff) === 0xffff) flags |= Flag.BROADCAST;

@@ -17,6 +17,7 @@ import {
   PORT_WORDS,
   PortCell,
   Queue,
+  RECEIVED_FLAGS,
 } from '../memory/layout.ts';
 import { find, readValue, valueFor } from '../tables/fdb.ts';
 import {
@@ -124,14 +125,14 @@ function run(lane: Lane, list: number, n: number, port: number, record: number, 
     const facts = (factsAt + (slot << FACT_WORDS_SHIFT)) & AT_MASK;
     const at = (i32[facts + Fact.HEAD_AT]! >>> 2) & AT_MASK;
     const length = i32[facts + Fact.LENGTH]!;
-    const flags = i32[facts + Fact.FLAGS]! & Flag.VNET;
+    const flags = i32[facts + Fact.FLAGS]! & RECEIVED_FLAGS;
     const w0 = i32[at]!;
     const w1 = i32[at + 1]!;
     const w2 = i32[at + 2]!;
     const w3 = i32[at + 3]!;
     // A group's frame, a group's or no source, a cut-off tag, an offload: none is plain.
     if (((w0 & 1) | (w1 & 0x10000)) !== 0 || ((w1 >>> 16) | w2) === 0 || length < TAGGED_BYTES) break;
-    if (flags !== 0 && (i32[(at - 3) & AT_MASK]! & 0xff01) !== 0) break;
+    if ((flags & Flag.VNET) !== 0 && (i32[(at - 3) & AT_MASK]! & 0xff01) !== 0) break;
     let tag = native;
     let tagged = 0;
     const type = w3 & 0xffff;

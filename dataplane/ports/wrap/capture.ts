@@ -5,7 +5,7 @@
 
 import { BYTE_RING_HEAD_WORDS, type ByteRing } from '../../memory/byte-ring.ts';
 import type { Lane } from '../../memory/lane.ts';
-import { BlockCell, ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact } from '../../memory/layout.ts';
+import { BlockCell, ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, Flag } from '../../memory/layout.ts';
 
 /** What a capture takes; −1 in a field takes all. MAC words as the frame's first 12 bytes hold them, little-endian. */
 export interface CaptureFilter {
@@ -83,7 +83,10 @@ export class Capture {
   #copy(lane: Lane, facts: number, direction: number): void {
     const { i32, u8, f64 } = lane;
     const length = i32[facts + Fact.LENGTH]!;
-    const bytes = Math.min(length, this.#filter.snapBytes);
+    // A frame that was under way when the capture began may have its tail where only native can read it.
+    const isForeign = (i32[facts + Fact.FLAGS]! & Flag.FOREIGN) !== 0;
+    const there = isForeign ? i32[facts + Fact.HEAD_BYTES]! : length;
+    const bytes = Math.min(there, this.#filter.snapBytes);
     const record = this.#ring.reserve(bytes);
     if (record < 0) {
       this.lost++;
