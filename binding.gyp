@@ -4,16 +4,19 @@
     {
       "target_name": "weft",
       "sources": [
+        "native/addon-socket.cc",
         "native/addon.cc",
         "native/engine.cc",
         "native/finish.cc",
+        "native/local-socket.cc",
         "native/namespace.cc",
         "native/receive.cc",
         "native/registry.cc",
         "native/slots.cc",
         "native/tap.cc",
         "native/transmit.cc",
-        "native/uring.cc"
+        "native/uring.cc",
+        "native/watch.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],

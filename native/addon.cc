@@ -6,18 +6,11 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "call.h"
 #include "engine.h"
 #include "tap.h"
 
 namespace weft {
-namespace {
-
-struct Environment {
-  std::shared_ptr<Mapping> mapping;
-  std::unique_ptr<Engine> engine;
-};
-
-Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
 void raise(Napi::Env env, const Failure& failure) {
   std::string message = std::string(failure.syscall) + " " + failure.subject + ": " + std::strerror(failure.error);
@@ -32,13 +25,14 @@ void raise(Napi::Env env, const Failure& failure) {
   error.ThrowAsJavaScriptException();
 }
 
-int32_t number(const Napi::CallbackInfo& info, size_t index) {
-  return info.Length() > index && info[index].IsNumber() ? info[index].As<Napi::Number>().Int32Value() : -1;
-}
+namespace {
 
-std::string text(const Napi::CallbackInfo& info, size_t index) {
-  return info.Length() > index && info[index].IsString() ? info[index].As<Napi::String>().Utf8Value() : std::string();
-}
+struct Environment {
+  std::shared_ptr<Mapping> mapping;
+  std::unique_ptr<Engine> engine;
+};
+
+Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
 Napi::Value abi(const Napi::CallbackInfo& info) {
   Napi::Object values = Napi::Object::New(info.Env());
@@ -199,6 +193,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("detachQueue", Napi::Function::New(env, detach_queue));
   exports.Set("pin", Napi::Function::New(env, pin));
   exports.Set("nameThread", Napi::Function::New(env, name_thread));
+  export_socket_calls(env, exports);
   napi_value hot;
   napi_create_function(env, "turn", NAPI_AUTO_LENGTH, turn, nullptr, &hot);
   exports.Set("turn", Napi::Value(env, hot));

@@ -15,6 +15,17 @@ export interface OpenedTap {
   readonly offloads: number;
 }
 
+export type SocketType = 'stream' | 'dgram';
+
+export interface Message {
+  /** Of a stream: empty at its end. */
+  readonly data: Buffer;
+  readonly descriptors: readonly number[];
+}
+
+/** Both are true when the descriptor has an error; the next call on it tells which. */
+export type WatchCallback = (readable: boolean, writable: boolean) => void;
+
 export interface Addon {
   /** Name and value of every size and offset that both sides use. */
   abi(): Record<string, number>;
@@ -34,6 +45,22 @@ export interface Addon {
   deviceCounters(netns: string | null): string;
   /** Devices in the registry. */
   devices(): number;
+
+  /** Binds a unix socket to `path`, at most 107 bytes long, which must not exist; a stream listens too. Main thread, like all of these. */
+  listenUnix(path: string, type: SocketType): number;
+  connectUnix(path: string, type: SocketType): number;
+  /** A connection's descriptor, or −errno: −EAGAIN when nobody waits. */
+  acceptUnix(fd: number): number;
+  /** Up to `max` bytes (1 MiB) and the descriptors that came with them, which are the caller's to close. null: nothing is there now. */
+  receiveMessage(fd: number, max: number): Message | null;
+  /** Bytes sent, or −errno. At most 16 descriptors, which go with the first byte and stay the caller's. */
+  sendMessage(fd: number, data: Uint8Array, descriptors: readonly number[]): number;
+  /** Who the other end of a connection was when it was made; null where that is not known. */
+  peerOf(fd: number): { readonly pid: number; readonly uid: number } | null;
+  /** Closes what the calls above answered. Throws when it is closed already. */
+  closeDescriptor(fd: number): void;
+  /** Calls back while `fd` is ready, again and again until it is read or written. Close it before the descriptor; closing twice is nothing. */
+  watch(fd: number, what: 'read' | 'write' | 'both', callback: WatchCallback): { close(): void };
 
   /** Makes this thread worker `index`: its ring, epoll set and scratch. Returns WorkerIo. */
   engineOpen(index: number, io: 'auto' | 'io_uring' | 'read-write'): number;

@@ -31,6 +31,8 @@ class Descriptor {
   static Descriptor dup(int fd) { return Descriptor(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
   int get() const { return fd_; }
+  /// Hands it to a caller who closes it himself.
+  int release() { return std::exchange(fd_, -1); }
   bool valid() const { return fd_ >= 0; }
   void close() {
     if (fd_ >= 0) ::close(fd_);

@@ -14,7 +14,7 @@ import { frame, mac } from '../netns/frames.ts';
 import type { Host } from '../netns/host.ts';
 import { bridge, Lab, TOOLS, tap, until } from '../netns/lab.ts';
 import { seedFor } from '../seed.ts';
-import { checkLists, LISTS, RINGS, ringReason, tell, wanted } from './stories.ts';
+import { checkLists, checkSockets, LISTS, RINGS, ringReason, SOCKETS, tell, wanted } from './stories.ts';
 
 const READY = fileURLToPath(new URL('../../native/ready.mjs', import.meta.url));
 const ADDON = fileURLToPath(new URL('../../build/sanitize/build/Release', import.meta.url));
@@ -70,6 +70,8 @@ describeNeeds({ ...wanted, tools: [...wanted.tools, ...TOOLS], because }, 'the a
     expect(stderr).toBe('');
     expect(end).toBe(EXIT_CODE);
   });
+
+  it.each(Object.keys(SOCKETS))('reports nothing in the sockets’ story of %s', (story) => checkSockets(story, env));
 
   for (const io of RINGS) {
     it.each(Object.keys(LISTS))(`reports nothing in the lists’ story of %s, with ${io}`, (story) => {
