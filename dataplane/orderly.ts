@@ -130,7 +130,7 @@ export class Orderly {
   /** 0, or −errno: what can't be attached must not end the worker, which serves other ports. */
   /** A port that is served already stays: a worker that just started has it from its assignment, and the order comes behind. */
   #attach(attachment: Attachment): number {
-    if (attachment.kind === 'tap') {
+    if (attachment.kind === 'device') {
       const result = this.#native.attachQueue(attachment.port, attachment.handle, attachment.queue);
       return result === -EEXIST ? 0 : result;
     }
@@ -173,7 +173,7 @@ export class Orderly {
 }
 
 /** Makes a port that is written in TypeScript. Throws when a pcap port's file can't be read or made. */
-function scriptPort(attachment: Exclude<Attachment, { kind: 'tap' }>): ScriptPort {
+function scriptPort(attachment: Exclude<Attachment, { kind: 'device' }>): ScriptPort {
   switch (attachment.kind) {
     case 'null':
       return new NullPort(attachment.port);

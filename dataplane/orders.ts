@@ -17,7 +17,8 @@ export interface Assignment {
 }
 
 export type Attachment =
-  | { readonly kind: 'tap'; readonly port: number; readonly handle: number; readonly queue: number }
+  /** A handle of the addon: a TAP, a guest, an interface. */
+  | { readonly kind: 'device'; readonly port: number; readonly handle: number; readonly queue: number }
   | { readonly kind: 'null'; readonly port: number }
   | { readonly kind: 'memory'; readonly port: number }
   | { readonly kind: 'pcap'; readonly port: number; readonly read: string | null; readonly write: string | null };

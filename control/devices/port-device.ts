@@ -7,7 +7,10 @@ import type { PortModel } from '../model/model.ts';
 
 /** A device as its port sees it. What it answers may change at any time; it then says so through its host. */
 export interface PortDevice {
-  /** The addon's handle of what workers attach to; null while there is nothing to attach to. */
+  /**
+   * The addon's handle of what workers attach to; null while there is nothing to attach to. Workers follow a changed handle some time
+   * after `changed()`, so one that is to be closed, or whose memory goes, is changed inside `aside`.
+   */
   readonly handle: number | null;
   /** Bits of Takes (tables/port-layout.ts): what frames may leave unfinished. */
   readonly takes: number;
@@ -16,6 +19,8 @@ export interface PortDevice {
   readonly reason: string | null;
   /** Lines for `weft port show NAME`: what is known of the other side, as name and value. */
   details(): Readonly<Record<string, string>>;
+  /** Frames lost before the switch could read them, since it was opened: by reason, nonzero ones. */
+  missed?(): Readonly<Record<string, number>>;
   /** Lets go of everything. No worker serves it any more when this is called; it says nothing to its host afterwards. */
   close(): Promise<void>;
 }
@@ -25,16 +30,24 @@ export interface PortHost {
   readonly bridge: string;
   readonly port: string;
   readonly workers: number;
-  /** `up`, `reason`, `takes` or `handle` changed: tables and workers follow, and an event tells of up and down. */
+  /**
+   * `up`, `reason`, `takes` or `handle` changed: tables and workers follow soon, after any change of the document that is under way, and
+   * an event tells of up and down. Several calls before that are one. May be called at any time, also inside `aside` and before `open`
+   * has answered.
+   */
   changed(): void;
   /**
    * Takes the port off all workers, waits until none of them touches its memory or descriptors any more (two turns), runs `change`, and
-   * attaches what `handle` then names. Calls for one port run one after the other. Rejects with what `change` threw.
+   * attaches what `handle` then names. Calls for one port run one after the other, whatever else the switch is doing; so `change` must
+   * not call `aside` itself. Rejects with what `change` threw; the port is attached again in that case as well.
    */
   aside<T>(change: () => T | Promise<T>): Promise<T>;
 }
 
-/** Makes the devices of one kind. `open` rejects with a DeviceError when the machine refuses; then nothing is left behind. */
+/**
+ * Makes the devices of one kind. `open` rejects with a DeviceError when the machine refuses; then nothing is left behind. It answers
+ * before long: a guest that isn't there yet is a device that is down, not one to wait for.
+ */
 export interface PortOpener<M extends PortModel = PortModel> {
   open(model: M, host: PortHost): Promise<PortDevice>;
 }

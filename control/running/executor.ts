@@ -5,78 +5,47 @@
 
 import { getSystemErrorName } from 'node:util';
 import type { Attachment } from '../../dataplane/orders.ts';
-import type { OpenedTap } from '../../native/binding.ts';
-import { type OpenTap, tapSpec } from '../devices/tap-device.ts';
+import { tapSpec } from '../devices/tap-device.ts';
 import { DeviceError } from '../errors.ts';
-import type { PortModel, TapModel } from '../model/model.ts';
 import type { Action } from '../plan/plan.ts';
-import type { Foundation } from './foundation.ts';
+import { EAGAIN_RESULT, type Foundation } from './foundation.ts';
 import { IDLES } from './idles.ts';
-import type { PortState } from './port-book.ts';
-import { takesOf } from './port-book.ts';
+import { deviceName, heldTap, type OpenedBacking, type PortState } from './port-book.ts';
+import { claimsOf, Workshop } from './workshop.ts';
 
 type AddPort = Extract<Action, { type: 'add-port' }>;
 type DeletePort = Extract<Action, { type: 'delete-port' }>;
 type ChangePort = Extract<Action, { type: 'change-port' }>;
 
-/** What an order answers when its worker died over it. */
-export const EAGAIN_RESULT = -11;
-
-function isTap(model: PortModel): model is TapModel {
-  return model.kind === 'tap';
-}
-
 export class Executor {
   readonly #base: Foundation;
-  /** Devices that are there but not yet a port's, by action. */
-  readonly #made = new Map<AddPort, OpenTap<OpenedTap>>();
+  /** Devices that are there but not yet a port's. */
+  readonly #workshop: Workshop;
 
   constructor(base: Foundation) {
     this.#base = base;
+    this.#workshop = new Workshop(base);
   }
 
   /** Carries the actions out. Throws at the first that fails; `done` then names those that stand. */
   async run(actions: readonly Action[], done: Action[]): Promise<void> {
     const adds = actions.filter((action): action is AddPort => action.type === 'add-port');
     const deletes = actions.filter((action): action is DeletePort => action.type === 'delete-port');
-    for (const { bridge, port } of adds) checkBuilt(bridge, port);
-    const taken = new Set(deletes.flatMap(({ port }) => (isTap(port) ? [deviceKey(port)] : [])));
+    this.#workshop.check(adds);
+    const taken = new Set(deletes.flatMap(({ port }) => claimsOf(port)));
+    const waits = ({ port }: AddPort): boolean => claimsOf(port).some((claim) => taken.has(claim));
     try {
-      await this.#make(adds.filter(({ port }) => isTap(port) && !taken.has(deviceKey(port))));
+      await this.#workshop.make(adds.filter((add) => !waits(add)));
       await this.#deletePorts(deletes);
       done.push(...deletes);
       await this.#others(actions, done);
-      await this.#make(adds.filter(({ port }) => isTap(port) && taken.has(deviceKey(port))));
+      await this.#workshop.make(adds.filter(waits));
       await this.#addPorts(adds);
       done.push(...adds);
     } catch (error) {
-      await this.#base.devices.undo([...this.#made.values()]);
-      this.#made.clear();
+      await this.#workshop.undo();
       throw error;
     }
-  }
-
-  /** Makes the TAPs of ports that are to come: all of them, or none and an error that names each that failed. */
-  async #make(adds: readonly AddPort[]): Promise<void> {
-    if (adds.length === 0) return;
-    const specs = adds.map(({ bridge, port }) => tapSpec(bridge, port as TapModel));
-    const outcomes = await this.#base.devices.create(specs, this.#base.pool.count);
-    const errors: DeviceError[] = [];
-    outcomes.forEach((outcome, k) => {
-      if ('error' in outcome) errors.push(outcome.error);
-      else this.#made.set(adds[k]!, outcome);
-    });
-    if (errors.length === 0) return;
-    const more = errors.length > 3 ? `\nand ${errors.length - 3} more` : '';
-    throw new DeviceError(
-      errors[0]!.code,
-      errors
-        .slice(0, 3)
-        .map(({ message }) => message)
-        .join('\n') + more,
-      errors[0]!.hint,
-      errors[0],
-    );
   }
 
   /** Everything that is neither a port added nor one deleted; in the plan's order. */
@@ -106,16 +75,32 @@ export class Executor {
       state.up = false;
       state.reason = 'being removed';
     }
+    this.#retire(states);
     await this.#base.publish();
     await pool.settled();
-    await Promise.all(
-      states
-        .filter((state) => state.model.kind !== 'patch')
-        .map((state) => pool.orderAll({ type: 'detach', port: state.number })),
-    );
+    await this.#detach(states);
     await this.#base.removeDevices(states);
     for (const state of states) book.removePort(state);
     await this.#base.publish();
+  }
+
+  /** A worker that starts from now on does not take them up. */
+  #retire(states: readonly PortState[]): void {
+    for (const state of states) {
+      state.leaving = true;
+      if (state.device?.by === 'opener') state.device.retire();
+    }
+  }
+
+  /** Out of the workers. What openers opened may lie in memory that goes: for those it waits until no worker can touch it. */
+  async #detach(states: readonly PortState[]): Promise<void> {
+    const { pool } = this.#base;
+    const served = states.filter(({ model }) => model.kind !== 'patch');
+    await Promise.all(
+      served.map(({ number, device }) =>
+        device?.by === 'opener' ? device.letGo() : pool.orderAll({ type: 'detach', port: number }),
+      ),
+    );
   }
 
   /** The devices are up and hold their first frames back; queues first, then the tables that send to them. All ports, or none. */
@@ -126,7 +111,7 @@ export class Executor {
       for (const add of adds) states.push(this.#enter(add));
       const { kernel } = this.#base;
       kernel.forget();
-      for (const state of states) state.missedBase = kernel.base(state.model);
+      for (const state of states) state.missedBase = kernel.base(state);
       await this.#base.publish();
       await this.#attach(states);
       await this.#base.addEntries(states);
@@ -134,32 +119,31 @@ export class Executor {
       await this.#leave(states);
       throw error;
     }
-    this.#made.clear();
-    for (const { bridge, model } of states)
-      this.#base.emit({ type: 'port-up', time: new Date().toISOString(), bridge, port: model.name });
+    this.#workshop.handOver();
+    for (const state of states) this.#base.tell(state);
   }
 
   #enter(add: AddPort): PortState {
     const { book, counters } = this.#base;
     const state = book.addPort(add.bridge, add.port);
     counters.clear(state.number);
-    const made = this.#made.get(add);
-    if (made !== undefined) state.device = { handle: made.handle.handle, takes: takesOf(made.handle.offloads) };
-    state.up = true;
-    state.reason = null;
+    state.device = this.#workshop.of(add);
+    if (state.device?.by === 'opener') state.device.enter(state.number);
+    state.up = state.device?.by === 'opener' ? state.device.up : true;
+    state.reason = state.device?.by === 'opener' ? state.device.reason : null;
     return state;
   }
 
-  /** Ports whose addition failed: nobody knows or serves them any more. Their devices are still `#made`, and go with that. */
+  /** Ports whose addition failed: nobody knows or serves them any more. Their devices are still the workshop's, and go with that. */
   async #leave(states: readonly PortState[]): Promise<void> {
-    const { book, counters, pool } = this.#base;
+    const { book, counters } = this.#base;
+    this.#retire(states);
     for (const state of states) {
       counters.flushPort(state.number);
       book.removePort(state);
     }
     await this.#base.publish();
-    const served = states.filter(({ model }) => model.kind !== 'patch');
-    await Promise.all(served.map(({ number }) => pool.orderAll({ type: 'detach', port: number })));
+    await this.#detach(states);
   }
 
   async #changeIdle(idle: number): Promise<void> {
@@ -168,20 +152,26 @@ export class Executor {
   }
 
   async #attach(states: readonly PortState[]): Promise<void> {
+    await Promise.all(
+      states.map((state) => (state.device?.by === 'opener' ? this.#follow(state, state.device) : this.#serve(state))),
+    );
+  }
+
+  async #follow(state: PortState, opened: OpenedBacking): Promise<void> {
+    const failed = await opened.follow();
+    if (failed !== null)
+      throw new DeviceError('attach-failed', `port ${state.bridge}/${state.model.name} can't be served: ${failed}`);
+  }
+
+  async #serve(state: PortState): Promise<void> {
     const { pool } = this.#base;
-    const orders: Promise<void>[] = [];
-    for (const state of states) {
-      for (let worker = 0; worker < pool.count; worker++) {
-        const attachment = attachmentOf(state, worker);
-        if (attachment === null) continue;
-        orders.push(
-          pool.order(worker, { type: 'attach', attachment }).then((result) => {
-            // A worker that died over it takes the port up when it starts again.
-            if (result < 0 && result !== EAGAIN_RESULT) throw cannotServe(state, result);
-          }),
-        );
-      }
-    }
+    const orders = Array.from({ length: pool.count }, async (_, worker) => {
+      const attachment = attachmentOf(state, worker);
+      if (attachment === null) return;
+      const result = await pool.order(worker, { type: 'attach', attachment });
+      // A worker that died over it takes the port up when it starts again.
+      if (result < 0 && result !== EAGAIN_RESULT) throw cannotServe(state, result);
+    });
     await Promise.all(orders);
   }
 
@@ -189,8 +179,10 @@ export class Executor {
     const { book, counters, devices } = this.#base;
     const state = book.port(action.bridge, action.after.name);
     // A device that is gone is made as the model says by then.
-    if (isTap(action.before) && isTap(action.after) && state.device !== null) {
-      await devices.change(tapSpec(action.bridge, action.before), tapSpec(action.bridge, action.after));
+    if (action.before.kind === 'tap' && action.after.kind === 'tap' && heldTap(state) !== null) {
+      const device = deviceName(state)!;
+      const [before, after] = [tapSpec(action.bridge, action.before), tapSpec(action.bridge, action.after)];
+      await devices.change({ ...before, device }, { ...after, device });
     }
     state.model = action.after;
     // Addresses that were learned under the old VLANs would lead frames to a port that no longer carries them.
@@ -214,34 +206,21 @@ function cannotServe({ bridge, model }: PortState, error: number): DeviceError {
   );
 }
 
-function checkBuilt(bridge: string, { kind, name }: PortModel): void {
-  if (kind !== 'netdev' && kind !== 'vhost-user' && kind !== 'socket') return;
-  throw new DeviceError(
-    'kind-not-built',
-    `port ${bridge}/${name}: this build of weft can't open ports of kind ${kind}`,
-  );
-}
-
-function deviceKey(model: TapModel): string {
-  return `${model.netns ?? ''} ${model.device}`;
-}
-
 /** What worker `worker` serves of a port; null when that is nothing. */
-export function attachmentOf(state: PortState, worker: number): Attachment | null {
-  const port = state.number;
-  switch (state.model.kind) {
-    case 'tap':
-      return state.device === null ? null : { kind: 'tap', port, handle: state.device.handle, queue: worker };
+export function attachmentOf({ number: port, model, device, leaving }: PortState, worker: number): Attachment | null {
+  if (leaving) return null;
+  switch (model.kind) {
     case 'null':
       return { kind: 'null', port };
     case 'memory':
       return { kind: 'memory', port };
     case 'pcap':
-      return worker === 0 ? { kind: 'pcap', port, read: state.model.read, write: state.model.write } : null;
-    case 'netdev':
-    case 'vhost-user':
-    case 'socket':
+      return worker === 0 ? { kind: 'pcap', port, read: model.read, write: model.write } : null;
     case 'patch':
       return null;
+    default: {
+      const handle = device?.handle ?? null;
+      return handle === null ? null : { kind: 'device', port, handle, queue: worker };
+    }
   }
 }

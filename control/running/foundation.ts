@@ -11,17 +11,22 @@ import type { StaticEntry } from '../../dataplane/orders.ts';
 import { bridgeBits, domainBits, STATIC, STICKY } from '../../dataplane/tables/fdb-layout.ts';
 import type { Addon, OpenedTap } from '../../native/binding.ts';
 import { compileTables } from '../compile/tables.ts';
+import type { PortOpener } from '../devices/port-device.ts';
 import { type TapDevices, tapSpec } from '../devices/tap-device.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { FdbEntryModel } from '../model/model.ts';
+import type { FdbEntryModel, PortModel } from '../model/model.ts';
 import type { SwitchEvent } from '../switch.ts';
 import type { NewOrder, WorkerPool } from '../workers/pool.ts';
 import type { Counters } from './counters.ts';
 import { macKeys } from './fdb-reader.ts';
 import type { KernelLosses } from './kernel-losses.ts';
-import type { PortBook, PortState } from './port-book.ts';
+import type { OpenedBacking, PortBook, PortState } from './port-book.ts';
 
+/** What an order answers when its worker died over it. */
+export const EAGAIN_RESULT = -11;
+/** A dead worker's place is taken within milliseconds; one that can't be taken has no thread left by then. */
+const RELEASE_MS_MAX = 5000;
 const ENTRY_TRIES = 50;
 const ENTRY_PAUSE_MS = 5;
 
@@ -33,15 +38,24 @@ export class Foundation {
   readonly counters: Counters;
   readonly kernel: KernelLosses;
   readonly devices: TapDevices<OpenedTap>;
+  /** What opens ports of kinds other than `tap`. */
+  readonly openers: Partial<Record<PortModel['kind'], PortOpener>>;
   readonly listeners = new Set<(event: SwitchEvent) => void>();
   /** Set right after construction: the pool's callbacks need the foundation. */
   pool!: WorkerPool;
   /** How workers wait: a number of IDLES, also for those that start again. */
   idle = 0;
+  /** Hears of what openers opened; the running switch sets it. */
+  deviceChanged: (opened: OpenedBacking) => void = () => {};
+  /** The workers are being ended: nobody waits for one any more. */
+  closing = false;
   #generation = 0;
   #publishing: Promise<void> = Promise.resolve();
 
-  constructor(parts: Pick<Foundation, 'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices'>) {
+  constructor(
+    parts: Pick<Foundation, 'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices'> &
+      Partial<Pick<Foundation, 'openers'>>,
+  ) {
     this.view = parts.view;
     this.native = parts.native;
     this.log = parts.log;
@@ -49,6 +63,7 @@ export class Foundation {
     this.counters = parts.counters;
     this.kernel = parts.kernel;
     this.devices = parts.devices;
+    this.openers = parts.openers ?? {};
   }
 
   /** Compiles what the book says into the free copy of the tables, switches to it, and waits until no worker uses the other any more. */
@@ -70,23 +85,53 @@ export class Foundation {
     for (const listener of this.listeners) listener(event);
   }
 
+  /** Tells whether a port is up or down. */
+  tell({ bridge, model, up, reason }: PortState): void {
+    const event = { time: new Date().toISOString(), bridge, port: model.name };
+    this.emit(up ? { type: 'port-up', ...event } : { type: 'port-down', ...event, reason: reason ?? 'unknown' });
+  }
+
   /**
-   * Removes the devices of ports that no worker serves any more, and closes them. Many at once go in one group, since each alone costs the
+   * Takes a port off every worker. Resolves when two turns have passed in each, so that none touches its memory or descriptors any more.
+   * A worker that died may still be ending: it is gone when its successor answers.
+   */
+  async release(port: number): Promise<void> {
+    const until = performance.now() + RELEASE_MS_MAX;
+    const from = async (worker: number): Promise<void> => {
+      await this.pool.order(worker, { type: 'detach', port });
+      while ((await this.pool.order(worker, { type: 'sync' })) === EAGAIN_RESULT) {
+        if (this.closing || performance.now() > until) return;
+        await delay(ENTRY_PAUSE_MS);
+      }
+    };
+    await Promise.all(Array.from({ length: this.pool.count }, (_, worker) => from(worker)));
+  }
+
+  /**
+   * Closes the devices of ports that no worker serves any more, and removes TAPs. Many at once go in one group, since each alone costs the
    * kernel a grace period; one that somebody renamed or moved, or that `ip` could not remove, goes with its last descriptor.
    */
   async removeDevices(states: readonly PortState[]): Promise<void> {
-    const held = states.filter(({ device }) => device !== null);
-    const specs = held.flatMap(({ bridge, model }) => (model.kind === 'tap' ? [tapSpec(bridge, model)] : []));
+    await this.closeOpened(states);
+    const held = states.flatMap(({ device }) => (device?.by === 'tap' ? [device] : []));
+    const specs = states.flatMap(({ bridge, model, device }) =>
+      model.kind === 'tap' && device !== null ? [tapSpec(bridge, model)] : [],
+    );
     try {
       await this.devices.remove(specs);
     } catch (error) {
       this.log.warn({ reason: (error as Error).message }, 'devices are removed with their descriptors');
     } finally {
-      for (const { device } of held) {
-        this.native.persistTap(device!.handle, false);
-        this.native.closeDevice(device!.handle);
+      for (const { handle } of held) {
+        this.native.persistTap(handle, false);
+        this.native.closeDevice(handle);
       }
     }
+  }
+
+  /** Closes what openers opened. Never rejects. */
+  async closeOpened(states: readonly PortState[]): Promise<void> {
+    await Promise.all(states.map(({ device }) => (device?.by === 'opener' ? device.close() : undefined)));
   }
 
   /** Puts the document's addresses on their ports: on new ones, and again where a port was flushed, since that takes them too. */

@@ -1,10 +1,9 @@
 /**
- * What the kernel lost before the switch could read it: a TAP's queue was full (its tx_dropped). Read per namespace from /proc/net/dev,
- * through the addon, at most twice a second however often somebody asks. Main thread.
+ * What was lost before the switch could read it: of a TAP what its queue had no room for (its tx_dropped), of other devices what they
+ * say. Read per namespace from /proc/net/dev, through the addon, at most twice a second however often somebody asks. Main thread.
  */
 import type { Addon } from '../../native/binding.ts';
-import type { PortModel } from '../model/model.ts';
-import type { PortState } from './port-book.ts';
+import { deviceName, type PortState } from './port-book.ts';
 
 const FRESH_MS = 500;
 /** Columns behind the name: 8 of receive, then bytes, packets, errs, drop of transmit. */
@@ -56,14 +55,19 @@ export class KernelLosses {
   }
 
   /** The kernel's counter of a port's device now: where its losses start from. */
-  base(model: PortModel): number {
-    return model.kind === 'tap' ? (this.#namespace(model.netns).get(model.device) ?? 0) : 0;
+  base(port: PortState): number {
+    return this.#total(port) ?? 0;
+  }
+
+  #total(port: PortState): number | undefined {
+    const name = deviceName(port);
+    return name === null || port.model.kind !== 'tap' ? undefined : this.#namespace(port.model.netns).get(name);
   }
 
   /** By reason, nonzero ones. */
   of(port: PortState): Record<string, number> {
-    if (port.model.kind !== 'tap') return {};
-    const total = this.#namespace(port.model.netns).get(port.model.device);
+    if (port.device?.by === 'opener') return { ...port.device.device.missed?.() };
+    const total = this.#total(port);
     const lost = total === undefined ? 0 : Math.max(0, total - port.missedBase);
     return lost > 0 ? { 'queue-full': lost } : {};
   }

@@ -9,9 +9,9 @@ import type { OpenedTap } from '../../native/binding.ts';
 import type { LinkEvent } from '../devices/link-state.ts';
 import { type OpenTap, type TapSpec, tapSpec } from '../devices/tap-device.ts';
 import type { TapModel } from '../model/model.ts';
-import { attachmentOf, EAGAIN_RESULT } from './executor.ts';
-import type { Foundation } from './foundation.ts';
-import { type PortState, takesOf } from './port-book.ts';
+import { attachmentOf } from './executor.ts';
+import { EAGAIN_RESULT, type Foundation } from './foundation.ts';
+import { deviceName, heldTap, type PortState, takesOf } from './port-book.ts';
 
 const RETRY_MS = 1000;
 const RETRY_MAX_MS = 30_000;
@@ -94,9 +94,7 @@ export class LinkKeeper {
   async #forgetStale(fates: Map<PortState, Fate>): Promise<void> {
     const doubtful = [...fates].filter(([state, { up }]) => !up && state.device !== null).map(([state]) => state);
     if (doubtful.length === 0) return;
-    const specs = doubtful.map(
-      (state): TapSpec => ({ ...specOf(state), device: state.renamedTo ?? tapOf(state).device }),
-    );
+    const specs = doubtful.map((state): TapSpec => ({ ...specOf(state), device: deviceName(state)! }));
     const seen = await this.#base.devices.see(specs).catch(() => null);
     if (seen === null) return;
     for (const [k, state] of doubtful.entries()) {
@@ -120,20 +118,13 @@ export class LinkKeeper {
     const lost = [...fates].filter(([state, fate]) => fate.lost && state.device !== null).map(([state]) => state);
     await Promise.all(lost.map(({ number }) => pool.orderAll({ type: 'detach', port: number })));
     for (const state of lost) {
-      native.closeDevice(state.device!.handle);
+      native.closeDevice(heldTap(state)!.handle);
       state.device = null;
       state.renamedTo = null;
     }
     for (const [state, { retry }] of fates) if (retry && state.device === null) this.#retry(state, RETRY_MS);
-    for (const [state] of turned) this.#tell(state);
+    for (const [state] of turned) this.#base.tell(state);
     await this.#base.addEntries(down);
-  }
-
-  #tell(state: PortState): void {
-    const event = { time: new Date().toISOString(), bridge: state.bridge, port: state.model.name };
-    this.#base.emit(
-      state.up ? { type: 'port-up', ...event } : { type: 'port-down', ...event, reason: state.reason ?? 'unknown' },
-    );
   }
 
   #retry(state: PortState, pause: number): void {
@@ -174,14 +165,15 @@ export class LinkKeeper {
       this.#retry(state, Math.min(pause * 2, RETRY_MAX_MS));
     }
     kernel.forget();
-    for (const state of back) state.missedBase = kernel.base(state.model);
+    for (const state of back) state.missedBase = kernel.base(state);
     await this.#carryOut(new Map(back.map((state) => [state, UP])));
   }
 
   /** Answers why the workers can't serve it; then its device is closed. */
   async #serve(state: PortState, made: OpenTap<OpenedTap>): Promise<string | null> {
     const { pool, native } = this.#base;
-    state.device = { handle: made.handle.handle, takes: takesOf(made.handle.offloads) };
+    const { handle, offloads } = made.handle;
+    state.device = { by: 'tap', handle, takes: takesOf(offloads) };
     const orders = Array.from({ length: pool.count }, (_, worker) => {
       const attachment = attachmentOf(state, worker);
       return attachment === null ? 0 : pool.order(worker, { type: 'attach', attachment });
@@ -190,7 +182,7 @@ export class LinkKeeper {
     const error = (await Promise.all(orders)).find((result) => result < 0 && result !== EAGAIN_RESULT);
     if (error === undefined) return null;
     await pool.orderAll({ type: 'detach', port: state.number });
-    native.closeDevice(state.device.handle);
+    native.closeDevice(handle);
     state.device = null;
     return `its device can't be served: ${getSystemErrorName(error)}`;
   }
@@ -206,8 +198,7 @@ function specOf(state: PortState): TapSpec {
 
 /** Namespace and name that the port's device has now. */
 function keyOf(state: PortState): string {
-  const { netns, device } = tapOf(state);
-  return `${netns ?? ''} ${state.renamedTo ?? device}`;
+  return `${tapOf(state).netns ?? ''} ${deviceName(state)}`;
 }
 
 /** What an event of its device means for a port; null: nothing. */

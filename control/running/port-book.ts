@@ -5,8 +5,38 @@
 import { BRIDGES_MAX, PORTS_MAX } from '../../dataplane/limits.ts';
 import { PortKind, Takes } from '../../dataplane/tables/port-layout.ts';
 import type { TableBridge, TablePort } from '../compile/table-port.ts';
+import type { PortDevice } from '../devices/port-device.ts';
 import { RequestError } from '../errors.ts';
 import type { BridgeModel, PortModel } from '../model/model.ts';
+
+/** A TAP that weft made, open. */
+export interface HeldTap {
+  readonly by: 'tap';
+  readonly handle: number;
+  readonly takes: number;
+}
+
+/** What the opener of a port's kind opened, and what workers and tables make of it (opened-port.ts). */
+export interface OpenedBacking {
+  readonly by: 'opener';
+  /** The port's number. */
+  readonly number: number;
+  readonly device: PortDevice;
+  /** What workers serve; null: nothing. */
+  readonly handle: number | null;
+  /** What the tables say that it takes. */
+  takes: number;
+  readonly up: boolean;
+  readonly reason: string | null;
+  enter(number: number): void;
+  follow(): Promise<string | null>;
+  retire(): void;
+  letGo(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a port's frames come from and go to, outside the workers. */
+export type Backing = HeldTap | OpenedBacking;
 
 /** A port of the running switch. */
 export interface PortState {
@@ -14,10 +44,12 @@ export interface PortState {
   readonly bridge: string;
   model: PortModel;
   /** The opened device; null for kinds without one, and while it could not be opened. */
-  device: { readonly handle: number; readonly takes: number } | null;
+  device: Backing | null;
   up: boolean;
   /** Why it is down; null when it is up. */
   reason: string | null;
+  /** It is being deleted: a worker that starts now must not take it up. */
+  leaving: boolean;
   /** What somebody renamed the device to; null: it has its own name. */
   renamedTo: string | null;
   /** The kernel's tx_dropped when the port was made: what was lost before is not ours. */
@@ -97,6 +129,7 @@ export class PortBook {
       device: null,
       up: false,
       reason: 'starting',
+      leaving: false,
       renamedTo: null,
       missedBase: 0,
     };
@@ -191,11 +224,27 @@ export class PortBook {
         sticky: model.sticky,
         fdbLimit: model.fdbLimit ?? 0,
         reserved: model.forwardReserved | bridge.model.forwardReserved,
-        takes: model.kind === 'tap' ? (state.device?.takes ?? 0) : model.kind === 'pcap' ? 0 : Takes.ALL,
+        takes: takesIn(state),
         peer: peer?.number ?? 0,
       };
     });
   }
+}
+
+/** What frames to a port may leave unfinished. Other ends in this process take everything, a file nothing. */
+function takesIn({ model, device }: PortState): number {
+  if (model.kind === 'pcap') return 0;
+  return model.kind === 'patch' || model.kind === 'memory' || model.kind === 'null' ? Takes.ALL : (device?.takes ?? 0);
+}
+
+/** The TAP of a port that has one now. */
+export function heldTap({ device }: PortState): HeldTap | null {
+  return device?.by === 'tap' ? device : null;
+}
+
+/** The name that a tap port's device has now, whatever the document calls it. */
+export function deviceName({ model, renamedTo }: PortState): string | null {
+  return model.kind === 'tap' ? (renamedTo ?? model.device) : null;
 }
 
 function unknown(what: string, name: string, known: readonly string[]): RequestError {

@@ -14,6 +14,7 @@ import { describe, undoes } from '../plan/describe.ts';
 import { type Action, plan } from '../plan/plan.ts';
 import type * as api from '../switch.ts';
 import type { Captures } from './captures.ts';
+import { DeviceKeeper } from './device-keeper.ts';
 import { Executor } from './executor.ts';
 import { readFdb } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
@@ -53,10 +54,12 @@ export class RunningSwitch implements api.Switch {
     const later = (change: () => Promise<void>): void => {
       this.#inTurn(change).catch((error: Error) => {
         if (this.#closing === null)
-          base.log.error({ reason: error.message }, 'a change of a link could not be followed');
+          base.log.error({ reason: error.message }, 'a change of a device could not be followed');
       });
     };
     this.#keeper = new LinkKeeper(base, later);
+    const devices = new DeviceKeeper(base, later);
+    base.deviceChanged = (opened) => devices.hear(opened);
     this.#watch = new LinkWatch({ onEvent: (event) => this.#keeper.hear(event) });
   }
 
@@ -271,6 +274,14 @@ export class RunningSwitch implements api.Switch {
       throw new RequestError('bad-mac', `${options.mac} is not a MAC address (as 02:00:00:00:00:01)`);
     }
     const port = this.#base.book.portAnywhere(options.port, options.bridge);
+    if (port.model.kind === 'patch') {
+      const { bridge, port: peer } = port.model.peer;
+      throw new RequestError(
+        'no-frames',
+        `${port.bridge}/${port.model.name} is a patch: frames pass it within a turn, without being received or transmitted`,
+        `capture where they enter or leave: a port of bridge ${port.bridge}, or of ${bridge} behind ${peer}`,
+      );
+    }
     return this.#captures.start(port.number, options);
   }
 
@@ -289,9 +300,12 @@ export class RunningSwitch implements api.Switch {
     this.#keeper.close();
     await this.#watch.close();
     this.#captures.closeAll();
+    this.#base.closing = true;
+    for (const { device } of book.ports()) if (device?.by === 'opener') device.retire();
     await pool.close();
     if (this.#options.keepDevices) {
-      for (const { device } of book.ports()) if (device !== null) native.closeDevice(device.handle);
+      await this.#base.closeOpened(book.ports());
+      for (const { device } of book.ports()) if (device?.by === 'tap') native.closeDevice(device.handle);
       return;
     }
     await this.#base.removeDevices(book.ports()).catch((error: Error) => {

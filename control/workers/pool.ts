@@ -233,8 +233,9 @@ export class WorkerPool {
     thread.waiting.delete(0);
     for (const { resolve } of thread.waiting.values()) resolve(EAGAIN_RESULT);
     thread.waiting.clear();
-    if (this.#closing) return;
+    // Who orders something from now on hears at once that nobody is there.
     if (thread.index !== null) this.#serving[thread.index] = null;
+    if (this.#closing) return;
     if (starting !== undefined) {
       starting.reject(new Error(reason));
       return;

@@ -100,44 +100,6 @@ describe('a sound document', () => {
   });
 });
 
-describe('ports for guests', () => {
-  it('are sound in every form', () => {
-    const ports = [
-      '{ name: a, kind: vhost-user, socket: /run/a.sock, mode: client, queues: 16, mtu: 9000 }',
-      '{ name: b, kind: netdev, device: vnet2, take-over: true, vlan: { mode: trunk, trunks: [10] } }',
-      '{ name: eth7, kind: netdev }',
-      '{ name: c, kind: socket, socket: /run/c.sock }',
-      '{ name: d, kind: socket, socket: /run/d.sock, type: stream, mode: client }',
-      '{ name: e, kind: socket, socket: /run/e.sock, type: dgram, remote: /run/e-guest.sock }',
-    ];
-    expect(problems(`bridges: [{ name: br0, ports: [${ports.join(', ')}] }]`)).toEqual([]);
-  });
-
-  it('have each their own device and socket, in all bridges of the document', () => {
-    const found = problems(`
-api: { socket: /run/api.sock }
-bridges:
-  - name: br0
-    ports:
-      - { name: a, kind: tap, device: eth7 }
-      - { name: there, kind: tap, device: eth8, netns: x }
-      - { name: eth8, kind: netdev }
-      - { name: v, kind: vhost-user, socket: /run/./v.sock }
-      - { name: w, kind: vhost-user, socket: /run/weft/weft.sock }
-  - name: br1
-    ports:
-      - { name: b, kind: netdev, device: eth7 }
-      - { name: c, kind: socket, socket: /run/v.sock, mode: client }
-      - { name: d, kind: socket, socket: /run/api.sock }
-`);
-    expect(found.map(({ place, message }) => `${place}: ${message}`)).toEqual([
-      'bridges[1].ports[0].device: the device "eth7" is already used at bridges[0].ports[0].device',
-      'bridges[1].ports[1].socket: the socket /run/v.sock is already used at bridges[0].ports[3].socket',
-      'bridges[1].ports[2].socket: the socket /run/api.sock is already used at api.socket',
-    ]);
-  });
-});
-
 describe('all problems at once', () => {
   const found = problems(`workers: { count: 3, cpus: [1, 1, 9], idel: busy }
 metrics: { listen: 9475 }
@@ -216,40 +178,6 @@ describe('kinds of port', () => {
     ['{ name: p, kind: tap, vlan: { tags: 3 } }', 'vlan.tags: unknown key; did you mean "tag"?'],
     ['{ name: p, kind: pcap }', ': a pcap port needs read, write or both'],
     ['{ name: p, kind: patch }', 'peer: is missing (expected text)'],
-    ['{ name: p, kind: vhost-user }', 'socket: is missing (expected text)'],
-    ['{ name: p, kind: vhost-user, socket: vm.sock }', 'socket: "vm.sock" is not an absolute path'],
-    [
-      `{ name: p, kind: vhost-user, socket: /${'x'.repeat(107)} }`,
-      "socket: the path has 108 bytes (a unix socket's has at most 107)",
-    ],
-    [
-      '{ name: p, kind: vhost-user, socket: /s, queues: 17 }',
-      'queues: 17 is not allowed (a whole number, 1–16 queue pairs)',
-    ],
-    ['{ name: p, kind: vhost-user, socket: /s, mode: listen }', 'mode: found "listen", expected server, client'],
-    ['{ name: p, kind: vhost-user, socket: /s, take-over: true }', 'take-over: unknown key (a vhost-user port knows'],
-    ['{ name: p, kind: tap, take-over: true }', 'take-over: unknown key (a tap port knows'],
-    ['{ name: p, kind: netdev, device: e, take-over: yes }', 'take-over: found "yes", expected true or false'],
-    ['{ name: p, kind: netdev, device: e, netns: x }', 'netns: unknown key (a netdev port knows'],
-    ['{ name: longer-than-a-device, kind: netdev }', 'device: is missing, and the port’s name can’t stand for it'],
-    ['{ name: p, kind: socket, socket: /s, type: datagram }', 'type: found "datagram", expected stream, dgram'],
-    ['{ name: p, kind: socket, socket: /s, type: dgram }', 'remote: is missing: type dgram needs the guest’s path'],
-    [
-      '{ name: p, kind: socket, socket: /s, remote: /r }',
-      'remote: type stream does not know this key (type dgram does)',
-    ],
-    [
-      '{ name: p, kind: socket, socket: /s, type: dgram, remote: /r, mode: client }',
-      'mode: type dgram does not know this key: nobody listens, both have a path',
-    ],
-    [
-      '{ name: p, kind: socket, socket: /s, type: dgram, remote: //s }',
-      'remote: the socket //s is already used at bridges[0].ports[0].socket',
-    ],
-    [
-      '{ name: p, kind: socket, socket: /run/weft/weft.sock }',
-      'the socket /run/weft/weft.sock is already used at api.sock',
-    ],
   ])('%s', (port, message) => {
     expect(portProblems(port)[0]).toContain(message);
   });

@@ -71,7 +71,7 @@ class ToySwitch {
     const all = [...this.bridges.values()].flatMap((b) => [...b.ports.values()]);
     if (port.kind === 'netdev') {
       const here = all.filter((p) => p.kind === 'netdev' || (p.kind === 'tap' && p.netns === null));
-      expect(here.filter((p) => p.device === port.device)).toEqual([]);
+      expect(here.filter((p) => 'device' in p && p.device === port.device)).toEqual([]);
     }
     if (port.kind === 'vhost-user' || port.kind === 'socket') {
       const paths = all.flatMap((p) => ('socket' in p ? [p.socket, 'remote' in p ? p.remote : null] : []));

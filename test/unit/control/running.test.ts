@@ -1,97 +1,9 @@
 /** What the running switch does with its ports when something fails or a link changes, over a pool and devices that only remember. */
 import { describe, expect, it } from 'vitest';
-import { TapDevices } from '../../../control/devices/tap-device.ts';
-import { makeLog } from '../../../control/log.ts';
-import { fromDocument } from '../../../control/model/model.ts';
 import { type Action, plan } from '../../../control/plan/plan.ts';
-import { Counters } from '../../../control/running/counters.ts';
 import { Executor } from '../../../control/running/executor.ts';
-import { Foundation } from '../../../control/running/foundation.ts';
-import { KernelLosses } from '../../../control/running/kernel-losses.ts';
-import { LinkKeeper } from '../../../control/running/link-keeper.ts';
-import { PortBook } from '../../../control/running/port-book.ts';
 import { vlanRows } from '../../../control/running/show.ts';
-import type { SwitchEvent } from '../../../control/switch.ts';
-import type { NewOrder, WorkerPool } from '../../../control/workers/pool.ts';
-import { plainArena } from '../../../dataplane/memory/layout.ts';
-import { View } from '../../../dataplane/memory/view.ts';
-import type { Addon, OpenedTap } from '../../../native/binding.ts';
-
-const tap = (name: string, more: object = {}) => ({ name, kind: 'tap' as const, ...more });
-const modelOf = (ports: readonly object[]) => fromDocument({ bridges: [{ name: 'br0', ports: ports as never }] });
-const MAC = '02:00:00:00:00:99';
-
-/** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says. */
-function rig() {
-  const orders: NewOrder[] = [];
-  const processes: string[] = [];
-  const events: SwitchEvent[] = [];
-  const closed: number[] = [];
-  const turn = { changes: [] as (() => Promise<void>)[] };
-  const kernel = { down: new Set<string>(), gone: new Set<string>(), names: [] as string[] };
-  const answers = { order: (_: NewOrder): number => 0 };
-  let handle = 0;
-  const run = async (args: readonly string[], input = '') => {
-    processes.push([...args, input].join(' '));
-    const links = kernel.names
-      .filter((name) => !kernel.gone.has(name))
-      .map((name) => ({
-        ifname: name,
-        ifindex: 1,
-        mtu: 1500,
-        flags: kernel.down.has(name) ? [] : ['UP'],
-        ifalias: `weft:br0/${name}`,
-        linkinfo: { info_kind: 'tun', info_data: { type: 'tap', numqueues: 1 } },
-      }));
-    return { exitCode: 0, stdout: args.includes('-json') ? JSON.stringify(links) : '', stderr: '' };
-  };
-  const native = {
-    closeDevice: (h: number) => void closed.push(h),
-    persistTap: () => undefined,
-    deviceCounters: () => '',
-  } as unknown as Addon;
-  const view = new View(plainArena({ workers: 1, fdbEntries: 1024 }));
-  const base = new Foundation({
-    view,
-    native,
-    log: makeLog({ level: 'silent', stream: process.stderr, colour: false }),
-    book: new PortBook(),
-    counters: new Counters(view),
-    kernel: new KernelLosses(native),
-    devices: new TapDevices<OpenedTap>({
-      opener: {
-        open: (name) => ({ handle: ++handle, name, created: true, offloads: 0 }),
-        persist: () => undefined,
-        close: ({ handle: h }) => void closed.push(h),
-      },
-      run,
-    }),
-  });
-  base.pool = {
-    count: 1,
-    order: async (_: number, order: NewOrder) => {
-      orders.push(order);
-      return answers.order(order);
-    },
-    orderAll: async (order: NewOrder) => {
-      orders.push(order);
-      return [0];
-    },
-    settled: async () => void orders.push({ type: 'sync' }),
-  } as unknown as WorkerPool;
-  base.listeners.add((event) => events.push(event));
-  const keeper = new LinkKeeper(base, (change) => void turn.changes.push(change));
-  const settle = async () => {
-    for (const change of turn.changes.splice(0)) await change();
-  };
-  const start = async (ports: readonly object[]) => {
-    await new Executor(base).run(plan(null, modelOf(ports)).actions, []);
-    kernel.names = ports.map((port) => (port as { name: string }).name);
-    for (const list of [orders, processes, events]) list.length = 0;
-  };
-  const count = (type: NewOrder['type']) => orders.filter((order) => order.type === type).length;
-  return { base, keeper, kernel, answers, orders, processes, events, closed, settle, start, count };
-}
+import { MAC, modelOf, rig, tap } from './running-rig.ts';
 
 const link = (type: 'admin-down' | 'admin-up' | 'device-vanished', device: string) =>
   ({ type, time: 0, netns: null, device, index: 1 }) as const;
