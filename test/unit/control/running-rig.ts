@@ -4,6 +4,7 @@ import { makeLog } from '../../../control/log.ts';
 import { fromDocument } from '../../../control/model/model.ts';
 import { plan } from '../../../control/plan/plan.ts';
 import { Counters } from '../../../control/running/counters.ts';
+import { DeviceKeeper } from '../../../control/running/device-keeper.ts';
 import { Executor } from '../../../control/running/executor.ts';
 import { Foundation } from '../../../control/running/foundation.ts';
 import { KernelLosses } from '../../../control/running/kernel-losses.ts';
@@ -28,7 +29,7 @@ export function rig(openers: Foundation['openers'] = {}) {
   const closed: number[] = [];
   const turn = { changes: [] as (() => Promise<void>)[] };
   const kernel = { down: new Set<string>(), gone: new Set<string>(), names: [] as string[] };
-  const answers = { order: (_: NewOrder): number => 0 };
+  const answers = { order: (_: NewOrder): number | Promise<number> => 0 };
   let handle = 0;
   const run = async (args: readonly string[], input = '') => {
     processes.push([...args, input].join(' '));
@@ -80,7 +81,10 @@ export function rig(openers: Foundation['openers'] = {}) {
     settled: async () => void orders.push({ type: 'sync' }),
   } as unknown as WorkerPool;
   base.listeners.add((event) => events.push(event));
-  const keeper = new LinkKeeper(base, (change) => void turn.changes.push(change));
+  const later = (change: () => Promise<void>): void => void turn.changes.push(change);
+  const keeper = new LinkKeeper(base, later);
+  const devices = new DeviceKeeper(base, later);
+  base.deviceChanged = (opened) => devices.hear(opened);
   const settle = async () => {
     for (const change of turn.changes.splice(0)) await change();
   };
@@ -89,6 +93,11 @@ export function rig(openers: Foundation['openers'] = {}) {
     kernel.names = ports.map((port) => (port as { name: string }).name);
     for (const list of [orders, processes, events]) list.length = 0;
   };
+  /** From a bridge with these ports to one with those. */
+  const apply = async (before: readonly object[], after: readonly object[]) => {
+    if (base.book.bridges().length === 0) await start([]);
+    await new Executor(base).run(plan(modelOf(before), modelOf(after)).actions, []);
+  };
   const count = (type: NewOrder['type']) => orders.filter((order) => order.type === type).length;
-  return { base, keeper, kernel, answers, orders, processes, events, closed, settle, start, count };
+  return { base, keeper, kernel, answers, orders, processes, events, closed, settle, start, apply, count };
 }

@@ -75,6 +75,28 @@ describe('links', () => {
   });
 });
 
+describe('a TAP that somebody renamed', () => {
+  it('is the one whose address is changed and whose losses are counted', async () => {
+    const { base, keeper, kernel, processes, settle, start, apply } = rig();
+    const table = (drops: Record<string, number>) =>
+      Object.entries(drops)
+        .map(([name, drop]) => `${name}: 0 0 0 0 0 0 0 0 0 0 0 ${drop} 0 0 0 0`)
+        .join('\n');
+    base.native.deviceCounters = () => table({ p: 5 });
+    await start([tap('p')]);
+    base.native.deviceCounters = () => table({ p: 1000, q: 8 });
+    keeper.hear({ type: 'device-renamed', time: 0, netns: null, device: 'p', index: 1, to: 'q' });
+    await settle();
+    kernel.names = ['q'];
+    base.kernel.forget();
+    expect(base.kernel.of(base.book.port('br0', 'p'))).toEqual({ 'queue-full': 3 });
+    processes.length = 0;
+    await apply([tap('p')], [tap('p', { address: '10.0.0.1/24' })]);
+    expect(processes.join('\n')).toMatch(/addr \S+ 10\.0\.0\.1\/24 .*dev q/);
+    expect(processes.join('\n')).not.toMatch(/dev p/);
+  });
+});
+
 describe('VLANs', () => {
   it('with equal members are one row, and 1,000 trunks don’t hold the thread', async () => {
     const { base, start } = rig();
