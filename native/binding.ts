@@ -62,6 +62,44 @@ export interface Addon {
   /** Calls back while `fd` is ready, again and again until it is read or written. Close it before the descriptor; closing twice is nothing. */
   watch(fd: number, what: 'read' | 'write' | 'both', callback: WatchCallback): { close(): void };
 
+  /** A guest's device, of which `workers` workers will serve a part each. Its handle. */
+  openGuest(workers: number): number;
+  /**
+   * Changes of a guest's memory and rings: only while no worker serves it (−EBUSY). All answer 0 or −errno; addresses of rings are the
+   * front end's own, those of regions the guest's; a descriptor passed in is native's from then on.
+   */
+  guestAddRegion(
+    handle: number,
+    fd: number,
+    guestAddress: bigint,
+    bytes: bigint,
+    userAddress: bigint,
+    offset: bigint,
+  ): number;
+  guestRemoveRegion(handle: number, guestAddress: bigint): number;
+  guestClearRegions(handle: number): number;
+  guestFeatures(handle: number, features: bigint): number;
+  guestRing(
+    handle: number,
+    ring: number,
+    size: number,
+    descriptors: bigint,
+    available: bigint,
+    used: bigint,
+    log: bigint | null,
+  ): number;
+  /** Where a ring goes on; null: where its used ring ends. */
+  guestRingBase(handle: number, ring: number, base: number | null): number;
+  /** The next available entry that will be looked at. */
+  guestRingState(handle: number, ring: number): number;
+  guestRingRun(handle: number, ring: number, started: boolean, enabled: boolean): number;
+  guestKick(handle: number, ring: number, fd: number): number;
+  guestCall(handle: number, ring: number, fd: number): number;
+  guestLog(handle: number, fd: number, bytes: bigint, offset: bigint): number;
+  guestStatus(handle: number): { readonly broken: string | null; readonly bytes: number; readonly served: boolean };
+  /** An eventfd of the caller's own that becomes readable when the device broke down. */
+  guestAlarm(handle: number): number;
+
   /** Makes this thread worker `index`: its ring, epoll set and scratch. Returns WorkerIo. */
   engineOpen(index: number, io: 'auto' | 'io_uring' | 'read-write'): number;
   /** errno of what kept this worker from using io_uring though it was allowed to: 0 when nothing did. */

@@ -96,6 +96,11 @@ void Slots::put(int32_t slot, int32_t port, const uint8_t* at, int32_t length, i
   list_[block_[kBlockReceivedCount]++] = slot;
 }
 
+void Slots::put_spoilt(int32_t slot, int32_t port, int32_t reason) {
+  put(slot, port, head(slot), 0, kFlagSpoilt);
+  fact(slot)[kFactTag] = reason;
+}
+
 bool Slots::put_with_tail(int32_t slot, int32_t port, int32_t head_bytes, int32_t length, int32_t flags, const Range* pieces, int32_t count) {
   // Allocated by the first port that needs them: a switch with TAPs only never does.
   if (pieces_ == nullptr) pieces_ = std::make_unique<Range[]>(kPiecesOfTurnMax);

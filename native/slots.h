@@ -68,6 +68,8 @@ class Slots {
   /// given before anything is listed. False when there was no room; the slot is then still the caller's to give back with `put_back`.
   bool put_pieces(int32_t slot, int32_t port, const uint8_t* vnet, const Range* pieces, int32_t count, int32_t length);
   void put_back() { slots_used_--; }
+  /// Lists a frame of which is known already that it must be dropped, for a reason of drop.ts.
+  void put_spoilt(int32_t slot, int32_t port, int32_t reason);
 
   /// What was listed since `first` (an earlier listed()) is one batch of `port`.
   int32_t listed() const { return block_[kBlockReceivedCount]; }

@@ -1,0 +1,166 @@
+#include "guest-memory.h"
+
+#include <algorithm>
+#include <csignal>
+#include <mutex>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+namespace weft {
+
+namespace {
+// Mappings that the signal handler looks through: no lock there, so a table of fixed places. A place is free while it is null.
+constexpr int32_t kWatchedMax = 4096;
+std::atomic<GuestMapping*> g_watched[kWatchedMax];
+std::atomic<int32_t> g_watched_end{0};
+std::mutex g_watching;
+struct sigaction g_before;
+
+int32_t watch(GuestMapping* mapping) {
+  const std::lock_guard<std::mutex> guard(g_watching);
+  for (int32_t k = 0; k < kWatchedMax; k++) {
+    if (g_watched[k].load() != nullptr) continue;
+    g_watched[k].store(mapping);
+    if (k >= g_watched_end.load()) g_watched_end.store(k + 1);
+    return k;
+  }
+  return -1;
+}
+
+GuestMapping* mapping_of(const uint8_t* at) {
+  const int32_t end = g_watched_end.load();
+  for (int32_t k = 0; k < end; k++) {
+    GuestMapping* const mapping = g_watched[k].load();
+    if (mapping != nullptr && at >= mapping->at() && at < mapping->at() + mapping->bytes()) return mapping;
+  }
+  return nullptr;
+}
+
+void pass_on(int signal, siginfo_t* info, void* context) {
+  if ((g_before.sa_flags & SA_SIGINFO) != 0 && g_before.sa_sigaction != nullptr) {
+    g_before.sa_sigaction(signal, info, context);
+  } else if (g_before.sa_handler != SIG_DFL && g_before.sa_handler != SIG_IGN) {
+    g_before.sa_handler(signal);
+  } else {
+    // The access is tried again and ends the process, as it would have without us.
+    ::sigaction(signal, &g_before, nullptr);
+  }
+}
+
+void on_fault(int signal, siginfo_t* info, void* context) {
+  GuestMapping* const mapping = mapping_of(static_cast<const uint8_t*>(info->si_addr));
+  if (mapping == nullptr) return pass_on(signal, info, context);
+  const int error = errno;
+  lose_mapping(mapping);
+  errno = error;
+}
+}  // namespace
+
+/// Puts zero pages where the file's were. In a signal handler: only what is safe there.
+void lose_mapping(GuestMapping* mapping) {
+  mapping->lost_.store(true);
+  void* const at = ::mmap(mapping->at_, mapping->bytes_, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) ::_exit(70);
+}
+
+void watch_guest_faults() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct sigaction action {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+    ::sigaction(SIGBUS, &action, &g_before);
+  });
+}
+
+std::shared_ptr<GuestMapping> GuestMapping::map(const Descriptor& file, size_t bytes, int* error) {
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) {
+    *error = errno;
+    return nullptr;
+  }
+  // Huge pages are mapped whole.
+  const size_t page = std::max<size_t>(static_cast<size_t>(status.st_blksize), 4096);
+  const size_t whole = (bytes + page - 1) / page * page;
+  if (!S_ISREG(status.st_mode) || static_cast<uint64_t>(status.st_size) < bytes) {
+    *error = EINVAL;
+    return nullptr;
+  }
+  void* const at = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+  if (at == MAP_FAILED) {
+    *error = errno;
+    return nullptr;
+  }
+  ::madvise(at, whole, MADV_DONTDUMP);
+  auto mapping = std::make_shared<GuestMapping>(static_cast<uint8_t*>(at), whole);
+  watch_guest_faults();
+  mapping->watched_ = watch(mapping.get());
+  if (mapping->watched_ >= 0) return mapping;
+  *error = ENOSPC;
+  return nullptr;
+}
+
+GuestMapping::~GuestMapping() {
+  ::munmap(at_, bytes_);
+  if (watched_ >= 0) g_watched[watched_].store(nullptr);
+}
+
+int GuestMemory::add(const Descriptor& file, uint64_t guest, uint64_t bytes, uint64_t user, uint64_t offset) {
+  if (regions_.size() >= kRegionsMax) return -ENOSPC;
+  uint64_t end, guest_end, user_end;
+  if (bytes == 0 || __builtin_add_overflow(offset, bytes, &end) || __builtin_add_overflow(guest, bytes, &guest_end) ||
+      __builtin_add_overflow(user, bytes, &user_end) || end > SIZE_MAX / 2) {
+    return -EINVAL;
+  }
+  for (const GuestRegion& other : regions_) {
+    if (guest < other.guest + other.bytes && other.guest < guest_end) return -EINVAL;
+    if (user < other.user + other.bytes && other.user < user_end) return -EINVAL;
+  }
+  int error = 0;
+  auto mapping = GuestMapping::map(file, static_cast<size_t>(end), &error);
+  if (mapping == nullptr) return -error;
+  uint8_t* const at = mapping->at() + offset;
+  regions_.push_back({guest, bytes, user, at, std::move(mapping)});
+  return 0;
+}
+
+int GuestMemory::remove(uint64_t guest) {
+  for (size_t k = 0; k < regions_.size(); k++) {
+    if (regions_[k].guest != guest) continue;
+    regions_.erase(regions_.begin() + static_cast<std::ptrdiff_t>(k));
+    return 0;
+  }
+  return -ENOENT;
+}
+
+bool GuestMemory::is_lost() const {
+  for (const GuestRegion& region : regions_) {
+    if (region.mapping->is_lost()) return true;
+  }
+  return false;
+}
+
+uint64_t GuestMemory::bytes() const {
+  uint64_t sum = 0;
+  for (const GuestRegion& region : regions_) sum += region.bytes;
+  return sum;
+}
+
+uint64_t GuestMemory::guest_of(const uint8_t* at) const {
+  for (const GuestRegion& region : regions_) {
+    if (at >= region.at && at < region.at + region.bytes) return region.guest + static_cast<uint64_t>(at - region.at);
+  }
+  return 0;
+}
+
+uint8_t* GuestMemory::find_user(uint64_t user, uint64_t bytes, uint64_t* guest) const {
+  for (const GuestRegion& region : regions_) {
+    const uint64_t into = user - region.user;
+    if (into >= region.bytes || bytes > region.bytes - into) continue;
+    *guest = region.guest + into;
+    return region.at + into;
+  }
+  return nullptr;
+}
+
+}  // namespace weft

@@ -1,0 +1,142 @@
+#include "guest-ring.h"
+
+namespace weft {
+
+using namespace virtio;
+
+namespace {
+constexpr uint64_t kLogPageBytes = 4096;
+
+/// One read of what the guest may be changing meanwhile.
+Desc read_once(const Desc* at) {
+  Desc desc;
+  desc.address = __atomic_load_n(&at->address, __ATOMIC_RELAXED);
+  desc.bytes = __atomic_load_n(&at->bytes, __ATOMIC_RELAXED);
+  desc.flags = __atomic_load_n(&at->flags, __ATOMIC_RELAXED);
+  desc.next = __atomic_load_n(&at->next, __ATOMIC_RELAXED);
+  return desc;
+}
+}  // namespace
+
+int DirtyLog::open(const Descriptor& file, uint64_t bytes, uint64_t offset) {
+  uint64_t end;
+  if (bytes == 0 || __builtin_add_overflow(offset, bytes, &end) || end > SIZE_MAX / 2) return -EINVAL;
+  int error = 0;
+  auto mapping = GuestMapping::map(file, static_cast<size_t>(end), &error);
+  if (mapping == nullptr) return -error;
+  bits_ = mapping->at() + offset;
+  pages_ = bytes * 8;
+  mapping_ = std::move(mapping);
+  return 0;
+}
+
+void DirtyLog::mark(uint64_t guest, uint64_t bytes) {
+  if (bytes == 0 || mapping_ == nullptr) return;
+  const uint64_t last = (guest + bytes - 1) / kLogPageBytes;
+  for (uint64_t page = guest / kLogPageBytes; page <= last && page < pages_; page++) {
+    __atomic_fetch_or(&bits_[page / 8], static_cast<uint8_t>(1u << (page % 8)), __ATOMIC_RELEASE);
+  }
+}
+
+int GuestRing::place(const GuestMemory& memory, uint32_t size, uint64_t descriptors, uint64_t available, uint64_t used) {
+  size_ = 0;
+  if (size == 0 || size > kRingMax || (size & (size - 1)) != 0) return -EINVAL;
+  uint64_t guest;
+  uint8_t* const table = memory.find_user(descriptors, uint64_t{size} * sizeof(Desc), &guest);
+  // Both end with an event index, whether or not it is agreed on: a front end allocates it always.
+  uint8_t* const offered = memory.find_user(available, 4 + uint64_t{size} * 2 + 2, &guest);
+  uint8_t* const done = memory.find_user(used, 4 + uint64_t{size} * sizeof(UsedEntry) + 2, &guest);
+  if (table == nullptr || offered == nullptr || done == nullptr) return -EFAULT;
+  const auto is_odd = [](const uint8_t* at, uintptr_t unit) { return reinterpret_cast<uintptr_t>(at) % unit != 0; };
+  if (is_odd(table, 16) || is_odd(offered, 2) || is_odd(done, 4)) return -EINVAL;
+  descriptors_ = reinterpret_cast<const Desc*>(table);
+  available_ = reinterpret_cast<const Available*>(offered);
+  used_ = reinterpret_cast<Used*>(done);
+  used_guest = guest;
+  size_ = size;
+  // The ring may have moved while it ran: what we write next goes on where we were.
+  return 0;
+}
+
+void GuestRing::resume(int32_t base) {
+  const uint16_t used = is_placed() ? __atomic_load_n(&used_->index, __ATOMIC_RELAXED) : 0;
+  next_ = base < 0 ? used : static_cast<uint16_t>(base);
+  used_index_ = published_ = base < 0 ? used : static_cast<uint16_t>(base);
+  published_any_ = false;
+}
+
+Chain GuestRing::gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max) const {
+  if (id >= size_) return {};
+  const Desc first = read_once(descriptors_ + id);
+  if ((first.flags & kIndirect) == 0) return gather_table(memory, descriptors_, size_, id, writable, out, out_max);
+  // Section 2.7.5.3.1: an indirect descriptor has no next, and its table holds whole descriptors.
+  uint32_t bytes = first.bytes;
+  const uint32_t entries = bytes / sizeof(Desc);
+  if ((first.flags & kNext) != 0 || entries == 0 || entries > kRingMax || bytes % sizeof(Desc) != 0) return {};
+  const uint8_t* const table = memory.find(first.address, &bytes);
+  if (table == nullptr || bytes != first.bytes || reinterpret_cast<uintptr_t>(table) % 8 != 0) return {};
+  return gather_table(memory, reinterpret_cast<const Desc*>(table), entries, 0, writable, out, out_max);
+}
+
+Chain GuestRing::gather_table(const GuestMemory& memory, const Desc* table, uint32_t entries, uint32_t id, bool writable, Range* out,
+                              int32_t out_max) const {
+  Chain chain;
+  // Longer than its table is a loop.
+  for (uint32_t steps = 0; steps < entries; steps++) {
+    if (id >= entries) return chain;
+    const Desc desc = read_once(table + id);
+    if ((desc.flags & kIndirect) != 0 || ((desc.flags & kWrite) != 0) != writable) return chain;
+    uint64_t address = desc.address;
+    for (uint32_t left = desc.bytes; left > 0;) {
+      uint32_t bytes = left;
+      const uint8_t* const at = memory.find(address, &bytes);
+      if (at == nullptr || chain.count == out_max || __builtin_add_overflow(chain.bytes, bytes, &chain.bytes)) return chain;
+      out[chain.count++] = {at, bytes};
+      address += bytes;
+      left -= bytes;
+    }
+    if ((desc.flags & kNext) == 0) {
+      chain.sound = true;
+      return chain;
+    }
+    id = desc.next;
+  }
+  return chain;
+}
+
+void GuestRing::publish() {
+  if (published_ == used_index_) return;
+  const uint16_t before = published_;
+  published_ = used_index_;
+  __atomic_store_n(&used_->index, used_index_, __ATOMIC_RELEASE);
+  if (log_ != nullptr) log_->mark(log_address_, 4 + uint64_t{size_} * sizeof(UsedEntry));
+  if (!call.valid()) return;
+  // Our index must be visible before its wish is read, else both sides could wait.
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  if (!wants_call(before)) return;
+  const uint64_t one = 1;
+  (void)!::write(call.get(), &one, sizeof one);
+}
+
+/// Section 2.7.7.1: whether the guest's event index lies among what was published since `before`.
+bool GuestRing::wants_call(uint16_t before) {
+  if (!event_index_) return (__atomic_load_n(&available_->flags, __ATOMIC_RELAXED) & kNoInterrupt) == 0;
+  const uint16_t event = __atomic_load_n(&available_->ring[size_], __ATOMIC_RELAXED);
+  const bool is_first = !published_any_;
+  published_any_ = true;
+  return is_first || static_cast<uint16_t>(published_ - event - 1) < static_cast<uint16_t>(published_ - before);
+}
+
+void GuestRing::want_notifications() {
+  if (event_index_) {
+    __atomic_store_n(reinterpret_cast<uint16_t*>(&used_->ring[size_]), next_, __ATOMIC_RELAXED);
+  } else {
+    __atomic_store_n(&used_->flags, uint16_t{0}, __ATOMIC_RELAXED);
+  }
+}
+
+void GuestRing::refuse_notifications() {
+  if (!event_index_) __atomic_store_n(&used_->flags, kNoNotify, __ATOMIC_RELAXED);
+}
+
+}  // namespace weft

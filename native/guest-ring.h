@@ -1,0 +1,138 @@
+// A split virtqueue (virtio 1.2, section 2.7) seen from the device: what the guest offers is read once, checked, then used. One owner at
+// a time: the worker that serves it, or main while all workers are aside.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+#include "descriptor.h"
+#include "guest-memory.h"
+
+namespace weft {
+
+namespace virtio {
+struct Desc {
+  uint64_t address;
+  uint32_t bytes;
+  uint16_t flags;
+  uint16_t next;
+};
+struct Available {
+  uint16_t flags;
+  uint16_t index;
+  uint16_t ring[];  // behind its last entry: used_event
+};
+struct UsedEntry {
+  uint32_t id;
+  uint32_t bytes;
+};
+struct Used {
+  uint16_t flags;
+  uint16_t index;
+  UsedEntry ring[];  // behind its last entry: avail_event
+};
+constexpr uint16_t kNext = 1;
+constexpr uint16_t kWrite = 2;
+constexpr uint16_t kIndirect = 4;
+constexpr uint16_t kNoInterrupt = 1;
+constexpr uint16_t kNoNotify = 1;
+constexpr uint32_t kRingMax = 32768;
+// Feature bits.
+constexpr int kFeatureMergeable = 15;
+constexpr int kFeatureLogAll = 26;
+constexpr int kFeatureEventIndex = 29;
+constexpr int kFeatureVersion1 = 32;
+}  // namespace virtio
+
+/// What gathering a chain of descriptors came to.
+struct Chain {
+  int32_t count = 0;    // pieces
+  uint32_t bytes = 0;   // of all of them
+  bool sound = false;
+};
+
+/// A bitmap of guest pages that were written, for live migration (vhost-user, VHOST_USER_SET_LOG_BASE).
+class DirtyLog {
+ public:
+  /// 0, or −errno.
+  int open(const Descriptor& file, uint64_t bytes, uint64_t offset);
+  void close() { mapping_.reset(); }
+  bool is_open() const { return mapping_ != nullptr; }
+  void mark(uint64_t guest, uint64_t bytes);
+
+ private:
+  std::shared_ptr<GuestMapping> mapping_;
+  uint8_t* bits_ = nullptr;
+  uint64_t pages_ = 0;
+};
+
+class GuestRing {
+ public:
+  /// Where the ring lies, in the front end's addresses. 0, −EINVAL for a bad size or alignment, −EFAULT outside the regions.
+  int place(const GuestMemory& memory, uint32_t size, uint64_t descriptors, uint64_t available, uint64_t used);
+  void displace() { size_ = 0; }
+  bool is_placed() const { return size_ != 0; }
+  /// The next available entry to look at; −1: where the used ring ends.
+  void resume(int32_t base);
+  uint16_t next() const { return next_; }
+
+  /// Which notifications both sides agreed on; where writes to the used ring are noted, if they are.
+  void agree(bool event_index, DirtyLog* log, uint64_t used_guest_address) {
+    event_index_ = event_index;
+    log_ = log;
+    log_address_ = used_guest_address;
+  }
+
+  /// HOT: entries that wait. More than the ring has is a broken promise: the caller gives the ring up.
+  uint32_t waiting() const {
+    return static_cast<uint16_t>(__atomic_load_n(&available_->index, __ATOMIC_ACQUIRE) - next_);
+  }
+  uint32_t size() const { return size_; }
+  uint32_t mask() const { return size_ - 1; }
+  /// HOT: the head of the chain that waits as the `ahead`th; may be out of range.
+  uint16_t id_at(uint32_t ahead) const { return __atomic_load_n(&available_->ring[(next_ + ahead) & mask()], __ATOMIC_RELAXED); }
+  const virtio::Desc* desc(uint16_t id) const { return descriptors_ + id; }
+  void pass(uint32_t count) { next_ = static_cast<uint16_t>(next_ + count); }
+
+  /// Puts a chain's buffers into `out`, at most `out_max`; all of them must be for reading, or all for writing. Follows indirect tables.
+  Chain gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max) const;
+
+  /// HOT: writes a used entry, not yet visible.
+  void give_back(uint32_t id, uint32_t bytes) {
+    virtio::UsedEntry& entry = used_->ring[used_index_ & mask()];
+    entry.id = id;
+    entry.bytes = bytes;
+    used_index_++;
+  }
+  /// HOT: makes all used entries visible and interrupts the guest if it wants that.
+  void publish();
+
+  /// Asks the guest to notify, or not to. With EVENT_IDX not to is leaving its avail_event behind.
+  void want_notifications();
+  void refuse_notifications();
+
+  bool started = false;
+  bool enabled = false;
+  Descriptor kick;
+  Descriptor call;
+  std::atomic<int32_t> lock{0};
+  uint64_t used_guest = 0;  // guest address of the used ring
+
+ private:
+  bool wants_call(uint16_t before);
+  Chain gather_table(const GuestMemory& memory, const virtio::Desc* table, uint32_t entries, uint32_t id, bool writable, Range* out,
+                     int32_t out_max) const;
+
+  uint32_t size_ = 0;
+  uint16_t next_ = 0;
+  uint16_t used_index_ = 0;
+  uint16_t published_ = 0;
+  bool published_any_ = false;
+  bool event_index_ = false;
+  DirtyLog* log_ = nullptr;
+  uint64_t log_address_ = 0;
+  const virtio::Desc* descriptors_ = nullptr;
+  const virtio::Available* available_ = nullptr;
+  virtio::Used* used_ = nullptr;
+};
+
+}  // namespace weft
