@@ -22,6 +22,9 @@ export interface Requirements {
   readonly because?: string | null;
 }
 
+/** What a test with QEMU guests needs; a kernel for them is fetched by the first of them (control/demo/guests/kernel.ts). */
+export const GUESTS = { tools: ['qemu-system-x86_64', 'busybox'] } as const;
+
 /** The Debian package of a command, where it has another name. */
 const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
@@ -44,7 +47,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   promtool: 'prometheus',
   'qemu-system-x86_64': 'qemu-system-x86',
   busybox: 'busybox-static',
-  'dpdk-testpmd': 'dpdk',
+  'dpdk-testpmd': 'dpdk-dev',
   ps: 'procps',
   sysctl: 'procps',
 };
