@@ -4,6 +4,7 @@
     {
       "target_name": "weft",
       "sources": [
+        "native/addon-netdev.cc",
         "native/addon-socket.cc",
         "native/addon-guest.cc",
         "native/addon.cc",
@@ -16,10 +17,13 @@
         "native/guest.cc",
         "native/local-socket.cc",
         "native/namespace.cc",
+        "native/netdev.cc",
+        "native/packet.cc",
         "native/receive.cc",
         "native/registry.cc",
         "native/slots.cc",
         "native/tap.cc",
+        "native/tcx.cc",
         "native/transmit.cc",
         "native/uring.cc",
         "native/watch.cc"

@@ -26,6 +26,17 @@ export interface Message {
 /** Both are true when the descriptor has an error; the next call on it tells which. */
 export type WatchCallback = (readable: boolean, writable: boolean) => void;
 
+/** What opening an interface that exists already answers. */
+export interface OpenedNetdev {
+  readonly handle: number;
+  readonly ifindex: number;
+  readonly mtu: number;
+  /** Bits of Takes (tables/port-layout.ts). */
+  readonly takes: number;
+  /** errno of what keeps weft from hiding the interface's frames from the host's own stack; 0: they are hidden. */
+  readonly shieldError: number;
+}
+
 export interface Addon {
   /** Name and value of every size and offset that both sides use. */
   abi(): Record<string, number>;
@@ -35,6 +46,10 @@ export interface Addon {
   mapArena(): ArrayBuffer;
   /** Opens (and makes, when it isn't there) a multi-queue TAP with all its queues; in the namespace at `netns` or here. */
   openTap(name: string, queues: number, netns: string | null): OpenedTap;
+  /** Opens interface `name` with a packet socket for each worker; in the namespace at `netns` or here. */
+  openNetdev(name: string, workers: number, netns: string | null): OpenedNetdev;
+  /** Frames of a netdev that found no room in their ring since it was opened. */
+  netdevStatistics(handle: number): { readonly missed: number };
   /** Whether the device outlives its last descriptor. */
   persistTap(handle: number, persistent: boolean): void;
   /** Gives up the registry's reference; workers that still hold a queue keep it open until they detach. */

@@ -24,6 +24,8 @@ inline std::string text(const Napi::CallbackInfo& info, size_t index) {
 
 /// addon-socket.cc: unix sockets, messages with descriptors, watches.
 void export_socket_calls(Napi::Env env, Napi::Object exports);
+/// addon-netdev.cc: interfaces that exist already.
+void export_netdev_calls(Napi::Env env, Napi::Object exports);
 
 /// addon-guest.cc: memory and rings of guests.
 void export_guest_calls(Napi::Env env, Napi::Object exports);

@@ -43,6 +43,8 @@ struct Device : std::enable_shared_from_this<Device> {
   virtual GuestDevice* as_guest() { return nullptr; }
   /// Worker `worker`'s end of it, serving `port`; null and errno when there is none.
   virtual std::unique_ptr<Carrier> carrier(int32_t worker, int32_t port, int* error);
+  /// Frames that the kernel lost since the device was opened, before a worker could read them. Main thread.
+  virtual double missed() { return 0; }
 };
 
 /// A TAP with one descriptor per queue.

@@ -14,6 +14,7 @@ import { frame, mac } from '../netns/frames.ts';
 import type { Host } from '../netns/host.ts';
 import { bridge, Lab, TOOLS, tap, until } from '../netns/lab.ts';
 import { seedFor } from '../seed.ts';
+import { checkNetdev, NETDEV } from './netdev-stories.ts';
 import { checkLists, checkSockets, LISTS, RINGS, ringReason, SOCKETS, tell, wanted } from './stories.ts';
 
 const READY = fileURLToPath(new URL('../../native/ready.mjs', import.meta.url));
@@ -72,6 +73,10 @@ describeNeeds({ ...wanted, tools: [...wanted.tools, ...TOOLS], because }, 'the a
   });
 
   it.each(Object.keys(SOCKETS))('reports nothing in the sockets’ story of %s', (story) => checkSockets(story, env));
+
+  it.each(Object.keys(NETDEV))('reports nothing in the netdevs’ story of %s', (story) =>
+    checkNetdev(story, 'auto', env),
+  );
 
   for (const io of RINGS) {
     it.each(Object.keys(LISTS))(`reports nothing in the lists’ story of %s, with ${io}`, (story) => {
