@@ -10,6 +10,11 @@ namespace weft {
 
 using namespace virtio;
 
+namespace {
+// Of a virtio_net_hdr's first 8 bytes: NEEDS_CSUM, and the GSO type.
+constexpr uint64_t kOffloadMask = 0xff01;
+}  // namespace
+
 Found GuestCarrier::receive(Slots& slots, int32_t most) {
   if (device_->broken.load(std::memory_order_relaxed) != nullptr) return Found::kDry;
   int32_t left = most;
@@ -80,13 +85,17 @@ bool GuestCarrier::take_plain(Slots& slots, const uint8_t* at, int32_t bytes) {
   const int32_t length = bytes - header_;
   const int32_t slot = slots.take();
   uint8_t* const head = slots.head(slot);
-  uint8_t* const vnet = head - kVnetBytes;
   const uint8_t* const frame = at + header_;
-  if (header_ == kVnetBytes) {
-    __builtin_memcpy(vnet, at, kVnetBytes);
-  } else {
-    __builtin_memset(vnet, 0, kVnetBytes);
-    __builtin_memcpy(vnet, at, 10);
+  // Its first 10 bytes have a meaning for us, read once; of a frame that leaves nothing to do nobody needs to see them.
+  uint64_t begin;
+  uint16_t end;
+  __builtin_memcpy(&begin, at, sizeof begin);
+  __builtin_memcpy(&end, at + sizeof begin, sizeof end);
+  const int32_t flags = (begin & kOffloadMask) == 0 ? 0 : kFlagVnet;
+  if (flags != 0) {
+    const uint32_t rest = end;
+    __builtin_memcpy(head - kVnetBytes, &begin, sizeof begin);
+    __builtin_memcpy(head - kVnetBytes + sizeof begin, &rest, sizeof rest);
   }
   if (length <= kHeadBytes) {
     if (length >= 64) {
@@ -95,17 +104,18 @@ bool GuestCarrier::take_plain(Slots& slots, const uint8_t* at, int32_t bytes) {
     } else {
       __builtin_memcpy(head, frame, static_cast<size_t>(length));
     }
-    slots.put(slot, port_, head, length, kFlagVnet);
+    slots.put(slot, port_, head, length, flags);
     return true;
   }
   if (!slots.whole()) {
     __builtin_memcpy(head, frame, kHeadBytes);
     const Range tail{frame + kHeadBytes, static_cast<uint32_t>(length - kHeadBytes)};
-    if (slots.put_with_tail(slot, port_, kHeadBytes, length, kFlagVnet, &tail, 1)) return true;
+    if (slots.put_with_tail(slot, port_, kHeadBytes, length, flags, &tail, 1)) return true;
   } else {
     const Range whole{frame, static_cast<uint32_t>(length)};
-    uint8_t header[kVnetBytes];
-    __builtin_memcpy(header, vnet, kVnetBytes);
+    uint8_t header[kVnetBytes] = {};
+    __builtin_memcpy(header, &begin, sizeof begin);
+    __builtin_memcpy(header + sizeof begin, &end, sizeof end);
     if (slots.put_pieces(slot, port_, header, &whole, 1, length)) return true;
   }
   slots.put_back();

@@ -189,10 +189,9 @@ int32_t GuestCarrier::put_pieces(const uint8_t* vnet, const Range* pieces, int32
 }
 
 void GuestCarrier::write_header(uint8_t* at, const int32_t* facts, uint16_t buffers) const {
-  uint8_t header[kVnetBytes];
-  Slots::write_vnet(header, facts, false);
-  header[10] = static_cast<uint8_t>(buffers);
-  header[11] = 0;
+  uint8_t header[kVnetBytes] = {};
+  if (!Slots::is_finished(facts)) Slots::write_vnet(header, facts, false);
+  __builtin_memcpy(header + 10, &buffers, sizeof buffers);
   if (header_ == kVnetBytes) {
     __builtin_memcpy(at, header, kVnetBytes);
   } else {

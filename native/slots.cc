@@ -83,19 +83,6 @@ void Slots::end_receiving() {
   block_[kBlockLargeUsed] = large_used_;
 }
 
-void Slots::put(int32_t slot, int32_t port, const uint8_t* at, int32_t length, int32_t flags) {
-  int32_t* const facts = fact(slot);
-  const int32_t head = std::min(length, kHeadBytes);
-  const int32_t head_at = at_of(at);
-  facts[kFactHeadAt] = head_at;
-  facts[kFactHeadBytes] = head;
-  facts[kFactLength] = length;
-  facts[kFactTailAt] = head_at + head;
-  facts[kFactIngress] = port;
-  facts[kFactFlags] = flags;
-  list_[block_[kBlockReceivedCount]++] = slot;
-}
-
 void Slots::put_spoilt(int32_t slot, int32_t port, int32_t reason) {
   put(slot, port, head(slot), 0, kFlagSpoilt);
   fact(slot)[kFactTag] = reason;

@@ -59,7 +59,18 @@ class Slots {
 
   /// Lists a frame of `length` bytes that lies at `at` (in a head or a large buffer) in one piece. `flags`: kFlagVnet when its header of
   /// kVnetBytes lies before it.
-  void put(int32_t slot, int32_t port, const uint8_t* at, int32_t length, int32_t flags);
+  void put(int32_t slot, int32_t port, const uint8_t* at, int32_t length, int32_t flags) {
+    int32_t* const facts = fact(slot);
+    const int32_t head = length < kHeadBytes ? length : kHeadBytes;
+    const int32_t head_at = at_of(at);
+    facts[kFactHeadAt] = head_at;
+    facts[kFactHeadBytes] = head;
+    facts[kFactLength] = length;
+    facts[kFactTailAt] = head_at + head;
+    facts[kFactIngress] = port;
+    facts[kFactFlags] = flags;
+    list_[block_[kBlockReceivedCount]++] = slot;
+  }
   /// Lists a frame whose first bytes, `head_bytes` of them, lie in the slot's head and whose rest lies in `count` pieces outside the
   /// arena, which stay as they are until this turn's frames were sent. False when the pieces find no room: then nothing was listed.
   bool put_with_tail(int32_t slot, int32_t port, int32_t head_bytes, int32_t length, int32_t flags, const Range* pieces, int32_t count);
@@ -84,6 +95,8 @@ class Slots {
   int32_t pieces(int32_t entry, Range* out) const;
   /// The same for the finisher; `tail` is room for one piece.
   Unfinished unfinished(int32_t entry, Range* tail) const;
+  /// Whether nothing of the frame is left to others, so that its vnet header is all zeros.
+  static bool is_finished(const int32_t* facts) { return ((facts[kFactFlags] & kFlagNeedsChecksum) | facts[kFactGso]) == 0; }
   /// The 12-byte virtio_net_hdr, rebuilt from facts: a sender's own is never passed on.
   static void write_vnet(uint8_t* at, const int32_t* facts, bool checksum_done);
   /// Whether the frame's tail lies outside the arena.
