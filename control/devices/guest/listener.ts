@@ -1,0 +1,112 @@
+/**
+ * Server mode: listens at a path and hands on whoever connects. Made by the opener on the main thread. A file that a dead weft left is
+ * taken over, one at which somebody listens is not; the mode is 0600, since whoever may connect can show weft any memory.
+ */
+import { lstatSync, rmSync } from 'node:fs';
+import { isAlive } from '../../api/socket.ts';
+import { DeviceError } from '../../errors.ts';
+import type { WatchClock } from '../link-watch.ts';
+import type { Endpoint, OnClient } from './endpoint.ts';
+import type { SocketNative } from './guest-native.ts';
+
+const OWNER_ONLY = 0o177;
+/** −EAGAIN. */
+const NOBODY = -11;
+const PAUSE_MS = 1000;
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOENT: 'Make its folder first.',
+  EACCES: 'Weft may not write into that folder.',
+  EROFS: 'The folder is read-only.',
+  EMFILE: 'Raise the limit of open files (ulimit -n, LimitNOFILE=).',
+};
+
+export class Listener implements Endpoint {
+  readonly reason: string;
+  readonly #native: SocketNative;
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #inode: bigint | null;
+  readonly #onClient: OnClient;
+  readonly #clock: WatchClock;
+  #watch: { close(): void } | null = null;
+  #cancel: (() => void) | null = null;
+  #closed = false;
+
+  private constructor(native: SocketNative, path: string, onClient: OnClient, clock: WatchClock) {
+    this.#native = native;
+    this.#path = path;
+    this.#onClient = onClient;
+    this.#clock = clock;
+    this.#fd = native.listenUnix(path, 'stream');
+    this.#inode = inodeOf(path);
+    this.reason = `no front end is connected to ${path}`;
+    this.#await();
+  }
+
+  /** `subject` begins messages: `br0/vm1`. Rejects with a DeviceError. */
+  static async open(
+    native: SocketNative,
+    subject: string,
+    path: string,
+    onClient: OnClient,
+    clock: WatchClock,
+  ): Promise<Listener> {
+    await clear(subject, path);
+    const mask = process.umask(OWNER_ONLY);
+    try {
+      return new Listener(native, path, onClient, clock);
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      const text = `${subject}: weft can't listen at ${path}: ${message}`;
+      throw new DeviceError('socket-failed', text, HINTS[code] ?? null, error);
+    } finally {
+      process.umask(mask);
+    }
+  }
+
+  released(): void {
+    // Whoever comes next connects by itself.
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch?.close();
+    this.#cancel?.();
+    this.#native.closeDescriptor(this.#fd);
+    // The file may be another's by now.
+    if (this.#inode !== null && inodeOf(this.#path) === this.#inode) rmSync(this.#path, { force: true });
+  }
+
+  #await(): void {
+    this.#cancel = null;
+    this.#watch = this.#native.watch(this.#fd, 'read', () => this.#accept());
+  }
+
+  #accept(): void {
+    let client = this.#native.acceptUnix(this.#fd);
+    for (; client >= 0; client = this.#native.acceptUnix(this.#fd)) this.#onClient(client);
+    if (client === NOBODY || this.#closed) return;
+    // Out of descriptors: whoever waits stays ready, and would call back without end.
+    this.#watch?.close();
+    this.#watch = null;
+    this.#cancel = this.#clock.after(PAUSE_MS, () => this.#await());
+  }
+}
+
+async function clear(subject: string, path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    throw new DeviceError('socket-taken', `${subject}: ${path} is there, and is no socket`, 'Give it another path.');
+  }
+  if (await isAlive(path)) {
+    throw new DeviceError('socket-in-use', `${subject}: somebody listens at ${path}`, 'Is another weft running?');
+  }
+  rmSync(path, { force: true });
+}
+
+function inodeOf(path: string): bigint | null {
+  return lstatSync(path, { throwIfNoEntry: false, bigint: true })?.ino ?? null;
+}
