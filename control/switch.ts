@@ -41,6 +41,8 @@ export interface PortRow {
   readonly kind: string;
   readonly device: string | null;
   readonly netns: string | null;
+  /** Where a guest is met, null for kinds without a socket. */
+  readonly socket: string | null;
   readonly up: boolean;
   /** Why a port is down, null when it is up. */
   readonly reason: string | null;
@@ -55,6 +57,16 @@ export interface PortRow {
   readonly missed: Readonly<Record<string, number>>;
   readonly dropped: Readonly<Record<string, number>>;
   readonly fdbEntries: number;
+}
+
+/** One port with all that is known of it. */
+export interface PortDetail extends PortRow {
+  /** An address for the port's own end, the same at every start: a TAP's, or one that its guest may use. */
+  readonly mac: string;
+  /** The keys of its kind as they are in force, defaults filled in. */
+  readonly settings: Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
+  /** What is known of the other side, as name and value. */
+  readonly details: Readonly<Record<string, string>>;
 }
 
 export interface FdbRow {
@@ -161,6 +173,8 @@ export interface Switch {
   deletePort(bridge: string, name: string): Promise<ApplyResult>;
   bridges(): BridgeRow[];
   ports(): PortRow[];
+  /** Throws a RequestError where there is none. */
+  port(bridge: string, name: string): PortDetail;
   fdb(filter: FdbFilter): FdbRow[];
   addFdb(entry: { bridge: string; vlan: number; mac: string; port: string; type: 'static' | 'sticky' }): Promise<void>;
   deleteFdb(entry: { bridge: string; vlan: number; mac: string }): Promise<void>;

@@ -12,6 +12,8 @@ import {
   fdbQuery,
   fdbRow,
   healthAnswer,
+  portDetail,
+  portParams,
   portRow,
   versionAnswer,
   vlanRow,
@@ -39,6 +41,17 @@ export function readRoutes(app: FastifyInstance, context: AppContext): void {
   );
   table('/v1/bridges', 'Bridges', bridgeRow, () => sw.bridges());
   table('/v1/ports', 'Ports with their counters', portRow, () => sw.ports());
+  app.get<{ Params: z.infer<typeof portParams> }>(
+    '/v1/bridges/:bridge/ports/:port',
+    {
+      schema: {
+        summary: 'One port, with its settings and its other side',
+        params: portParams,
+        response: { 200: portDetail },
+      },
+    },
+    (request) => sw.port(request.params.bridge, request.params.port),
+  );
   table('/v1/vlans', 'Members of each VLAN', vlanRow, () => sw.vlans());
   table('/v1/workers', 'Forwarding workers', workerRow, () => sw.workers());
   table('/v1/drops', 'Frames lost in the switch, by port and reason', dropRow, () => sw.drops());

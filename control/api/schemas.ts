@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { documentSchema, portSchema } from '../config/document.ts';
 import { macValue, nameValue } from '../config/values.ts';
-import type { ApplyResult, BridgeRow, DropRow, FdbRow, PortRow, VlanRow, WorkerRow } from '../switch.ts';
+import type { ApplyResult, BridgeRow, DropRow, FdbRow, PortDetail, PortRow, VlanRow, WorkerRow } from '../switch.ts';
 
 /** As in config's document: the message of an unknown key carries what is known, for problems.ts to make a sentence of. */
 export function strict<S extends z.ZodRawShape>(what: string, shape: S) {
@@ -59,6 +59,7 @@ export const portRow = z.object({
   kind: z.string(),
   device: z.string().nullable(),
   netns: z.string().nullable(),
+  socket: z.string().nullable().describe('where a guest is met'),
   up: z.boolean(),
   reason: z.string().nullable().describe('why the port is down'),
   vlan: z.string().describe('as `access 10` or `trunk 10,20-29`'),
@@ -70,6 +71,14 @@ export const portRow = z.object({
   dropped: z.record(z.string(), count).describe('lost in the switch, by reason'),
   fdbEntries: count,
 }) satisfies z.ZodType<PortRow>;
+
+export const portDetail = portRow.extend({
+  mac: z.string().describe('of a TAP, or one that the port’s guest may use; the same at every start'),
+  settings: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()]))
+    .describe('the keys of its kind, with defaults'),
+  details: z.record(z.string(), z.string()).describe('what is known of the other side'),
+}) satisfies z.ZodType<PortDetail>;
 
 export const fdbRow = z.object({
   bridge: z.string(),

@@ -178,6 +178,10 @@ export class RunningSwitch implements api.Switch {
     return show.portRows(this.#base);
   }
 
+  port(bridge: string, name: string): api.PortDetail {
+    return show.portDetail(this.#base, this.#base.book.port(bridge, name));
+  }
+
   fdb(filter: api.FdbFilter): api.FdbRow[] {
     return show.fdbRows(this.#base, filter);
   }

@@ -5,9 +5,21 @@ import { DROPS } from '../../dataplane/drop.ts';
 import { Block, BlockCell, PortCell, WorkerIo } from '../../dataplane/memory/layout.ts';
 import { Form } from '../../dataplane/tables/flood-layout.ts';
 import { formOf } from '../compile/flood-pool.ts';
+import { defaultMac } from '../model/mac.ts';
+import type { PortModel } from '../model/model.ts';
 import { carriedVlans, describeVlan, type VlanModel } from '../model/vlan.ts';
 import { formatVlans, hasVlan, VLAN_MAX, type VlanBitmap } from '../model/vlan-set.ts';
-import type { BridgeRow, DropRow, FdbFilter, FdbRow, PortCounts, PortRow, VlanRow, WorkerRow } from '../switch.ts';
+import type {
+  BridgeRow,
+  DropRow,
+  FdbFilter,
+  FdbRow,
+  PortCounts,
+  PortDetail,
+  PortRow,
+  VlanRow,
+  WorkerRow,
+} from '../switch.ts';
 import { readFdb } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
@@ -42,8 +54,9 @@ function portRow(base: Foundation, state: PortState): PortRow {
     bridge: state.bridge,
     name: model.name,
     kind: model.kind,
-    device: model.kind === 'tap' ? model.device : null,
+    device: model.kind === 'tap' || model.kind === 'netdev' ? model.device : null,
     netns: model.kind === 'tap' ? model.netns : null,
+    socket: model.kind === 'vhost-user' || model.kind === 'socket' ? model.socket : null,
     up: state.up,
     reason: state.up ? null : state.reason,
     vlan: describeVlan(model.vlan),
@@ -54,6 +67,38 @@ function portRow(base: Foundation, state: PortState): PortRow {
     missed: base.kernel.of(state),
     dropped: base.counters.drops(number),
     fdbEntries: base.counters.portEntries(number),
+  };
+}
+
+/** The keys of a port's kind, defaults filled in. */
+function settingsOf(model: PortModel, workers: number): PortDetail['settings'] {
+  switch (model.kind) {
+    case 'tap':
+      return { mac: model.mac, addresses: model.addresses, gateways: model.gateways };
+    case 'netdev':
+      return { 'take-over': model.takeOver };
+    case 'vhost-user':
+      return { mode: model.mode, queues: model.queues ?? workers };
+    case 'socket':
+      return model.type === 'dgram'
+        ? { type: model.type, remote: model.remote }
+        : { type: model.type, mode: model.mode };
+    case 'patch':
+      return { peer: `${model.peer.bridge}/${model.peer.port}` };
+    case 'pcap':
+      return { read: model.read, write: model.write };
+    default:
+      return {};
+  }
+}
+
+export function portDetail(base: Foundation, state: PortState): PortDetail {
+  const { bridge, model, device } = state;
+  return {
+    ...portRow(base, state),
+    mac: model.kind === 'tap' ? model.mac : defaultMac(bridge, model.name),
+    settings: settingsOf(model, base.pool.count),
+    details: device?.by === 'opener' ? { ...device.device.details() } : {},
   };
 }
 

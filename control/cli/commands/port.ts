@@ -1,12 +1,13 @@
 /**
- * `weft port add|del`: ports of the running switch. Options become a port of the document; the daemon checks it as it checks a file's.
+ * `weft port add|del|show`: ports of the running switch. Options become a port of the document; the daemon checks it as it checks a file's.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { RequestError } from '../../errors.ts';
 import type { ApplyResult } from '../../switch.ts';
 import { type Context, clientOf, examples } from '../context.ts';
-import { PORT_KIND_NAMES, VLAN_MODE_NAMES } from '../names.ts';
+import { PORT_KIND_NAMES, SOCKET_TYPE_NAMES, VLAN_MODE_NAMES } from '../names.ts';
 import { findPort, splitPort } from '../ports.ts';
+import { addPortShow } from './port-show.ts';
 import { printResult, save } from './result.ts';
 
 interface AddOptions {
@@ -18,6 +19,12 @@ interface AddOptions {
   readonly mac?: string;
   readonly mtu?: number;
   readonly speed?: string;
+  readonly takeOver?: boolean;
+  readonly socketPath?: string;
+  readonly client?: boolean;
+  readonly queues?: number;
+  readonly type?: string;
+  readonly remote?: string;
   readonly peer?: string;
   readonly read?: string;
   readonly write?: string;
@@ -63,6 +70,12 @@ export function portDocument(name: string, o: AddOptions): Record<string, unknow
     mac: o.mac,
     mtu: o.mtu,
     speed: o.speed,
+    'take-over': o.takeOver,
+    socket: o.socketPath,
+    mode: o.client === true ? 'client' : undefined,
+    queues: o.queues,
+    type: o.type,
+    remote: o.remote,
     peer: o.peer,
     read: o.read,
     write: o.write,
@@ -77,11 +90,17 @@ export function portDocument(name: string, o: AddOptions): Record<string, unknow
 function addOptions(command: Command): Command {
   return command
     .addOption(new Option('--kind <kind>', 'kind of port').choices(PORT_KIND_NAMES).default('tap'))
-    .option('--device <name>', 'tap: name of the device (default: the port’s name)')
+    .option('--device <name>', 'tap, netdev: name of the device (default: the port’s name)')
     .option('--netns <name>', 'tap: namespace to move it into')
     .option('--address <address/prefix>', 'tap: address of the device, may repeat', several)
     .option('--gateway <address>', 'tap: default gateway, may repeat', several)
     .option('--mac <address>', 'tap: MAC address of the device')
+    .option('--take-over', 'netdev: its addresses and routes move to a tap port of the bridge')
+    .option('--socket-path <path>', 'vhost-user, socket: where guest and weft meet (--socket is the daemon’s own)')
+    .option('--client', 'vhost-user, socket: the guest listens, not weft')
+    .option('--queues <number>', 'vhost-user: queue pairs (default: as many as workers)', whole)
+    .addOption(new Option('--type <type>', 'socket: type of the socket').choices(SOCKET_TYPE_NAMES))
+    .option('--remote <path>', 'socket of type dgram: where the guest receives')
     .option('--peer <bridge/port>', 'patch: the other end, which must be there: a new pair is a matter of `weft apply`')
     .option('--read <file>', 'pcap: frames to receive')
     .option('--write <file>', 'pcap: where transmitted frames go')
@@ -129,7 +148,7 @@ async function del(
 }
 
 export function addPortCommands(program: Command, context: Context): void {
-  const port = program.command('port').description('add and delete ports of the running switch');
+  const port = program.command('port').description('change ports of the running switch, and show one');
   const adding = addOptions(
     port.command('add').description('add a port').argument('<bridge/port>', 'its bridge and its name'),
   )
@@ -141,6 +160,11 @@ export function addPortCommands(program: Command, context: Context): void {
     ['port add br0/web --netns web --address 10.0.10.2/24 --tag 10', 'a TAP in a namespace, access VLAN 10'],
     ['port add br0/up --mode trunk --trunks 10,20-29', 'a TAP that carries tagged frames'],
     ['port add br0/db --tag 20 --mtu 9000 --save', 'kept over a restart'],
+    [
+      'port add br0/vm --kind vhost-user --socket-path /run/weft/vm.sock',
+      'a KVM guest; then: weft port show br0/vm --qemu',
+    ],
+    ['port add br0/vm2 --kind netdev --device tap-vm2', 'the TAP of a guest, which QEMU holds'],
   );
   const deleting = port
     .command('del')
@@ -152,5 +176,11 @@ export function addPortCommands(program: Command, context: Context): void {
       del(context, text, options, self),
     );
   examples(deleting, ['port del br0/web', 'delete the port web of br0']);
-  examples(port, ['port add br0/web --tag 10', 'a TAP named web in VLAN 10'], ['port del web', 'and away']);
+  addPortShow(port, context);
+  examples(
+    port,
+    ['port add br0/web --tag 10', 'a TAP named web in VLAN 10'],
+    ['port show web', 'all that is known of it'],
+    ['port del web', 'and away'],
+  );
 }

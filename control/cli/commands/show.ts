@@ -41,7 +41,7 @@ const PORTS: readonly Column<PortRow>[] = [
   { title: 'VLAN', text: (p) => p.vlan },
   {
     title: 'DEVICE',
-    text: (p) => (p.device === null ? '' : p.netns === null ? p.device : `${p.device} in ${p.netns}`),
+    text: (p) => (p.device === null ? (p.socket ?? '') : p.netns === null ? p.device : `${p.device} in ${p.netns}`),
     drop: 5,
   },
   { title: 'MTU', text: (p) => String(p.mtu), right: true, drop: 8 },

@@ -22,6 +22,12 @@ describe('reading', () => {
     },
   );
 
+  it('GET /v1/bridges/B/ports/P is one port with its other side', async () => {
+    rig.sw.details = { driver: 'virtio 1.0' };
+    expect(await rig.client.get('/v1/bridges/br0/ports/web')).toEqual(rig.sw.port('br0', 'web'));
+    expect(await raw('GET', '/v1/bridges/br0/ports/nobody', '')).toMatchObject({ status: 404 });
+  });
+
   it('GET /v1/fdb filters, also by a MAC in another spelling', async () => {
     rig.sw.fdbRows = Array.from(
       { length: 5000 },
@@ -61,6 +67,7 @@ describe('reading', () => {
       [
         ...[
           'bridges',
+          'bridges/{bridge}/ports/{port}',
           'capture',
           'config',
           'drops',
@@ -84,7 +91,8 @@ describe('reading', () => {
       ].sort(),
     );
     const text = JSON.stringify(openapi);
-    for (const word of ['dot1q-tunnel', 'io_uring', 'undoes', 'snapLength', 'problems']) expect(text).toContain(word);
+    for (const word of ['dot1q-tunnel', 'vhost-user', 'take-over', 'io_uring', 'undoes', 'snapLength', 'problems'])
+      expect(text).toContain(word);
   });
 });
 

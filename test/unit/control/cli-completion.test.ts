@@ -20,7 +20,7 @@ describe('completion', () => {
     expect(all).toEqual(expect.arrayContaining(['run', 'show', 'capture', 'top', 'completion']));
     expect(all.filter((name) => name.startsWith('__'))).toEqual([]);
     expect(await candidates('c')).toEqual(['check', 'capture', 'completion']);
-    expect(await candidates('port', '')).toEqual(['add', 'del']);
+    expect(await candidates('port', '')).toEqual(['add', 'del', 'show']);
   });
 
   it('knows arguments, options and their values', async () => {

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { PORT_KIND_NAMES, VLAN_MODE_NAMES } from '../../../control/cli/names.ts';
+import { PORT_KIND_NAMES, SOCKET_TYPE_NAMES, VLAN_MODE_NAMES } from '../../../control/cli/names.ts';
 import { buildProgram } from '../../../control/cli/program.ts';
-import { PORT_KINDS, VLAN_MODES } from '../../../control/config/document.ts';
+import { PORT_KINDS, SOCKET_TYPES, VLAN_MODES } from '../../../control/config/document.ts';
 import { apiRig } from './api-rig.ts';
 import { startWeft, weft } from './cli-rig.ts';
 
@@ -82,6 +82,67 @@ describe('weft show', () => {
 });
 
 describe('weft port, fdb, save, worker', () => {
+  it.each([
+    ['--kind netdev --device tap-x --take-over', { kind: 'netdev', device: 'tap-x', 'take-over': true }],
+    [
+      '--kind vhost-user --socket-path /s --queues 2 --client',
+      { kind: 'vhost-user', socket: '/s', queues: 2, mode: 'client' },
+    ],
+    [
+      '--kind socket --socket-path /s --type dgram --remote /r',
+      { kind: 'socket', socket: '/s', type: 'dgram', remote: '/r' },
+    ],
+  ])('port add %s', async (options, expected) => {
+    const { code, err } = await weft(rig, `port add br0/vm ${options}`);
+    expect([code, err]).toEqual([0, '']);
+    expect(rig.sw.document.bridges[0]?.ports?.at(-1)).toEqual({ name: 'vm', ...expected });
+  });
+
+  it('port show: all that is known of one, by its name alone where that will do', async () => {
+    rig.sw.settings = { mode: 'server', queues: 2, 'take-over': false, remote: null, addresses: ['a', 'b'] };
+    rig.sw.details = { driver: 'virtio 1.0' };
+    const { code, out, err } = await weft(rig, 'port show web');
+    expect([code, err]).toEqual([0, '']);
+    expect(out.split('\n').map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
+      'br0/web is up',
+      ' kind tap',
+      ' device tap-web',
+      ' namespace web',
+      ' mode server',
+      ' queues 2',
+      ' take-over no',
+      ' addresses a, b',
+      ' vlan access 10',
+      ' mtu 1500',
+      ' driver virtio 1.0',
+      ' received 1.23 M frames, 1.50 GB',
+      ' transmitted 10 frames, 640 B',
+      ' missed tx-dropped 3',
+      ' dropped tagged-on-access 7',
+      ' addresses 1',
+      '',
+    ]);
+    expect((await weft(rig, 'port show br0/db')).out).toMatch(/^br0\/db is down: the namespace is gone\n/);
+    expect(JSON.parse((await weft(rig, 'port show web --json')).out)).toEqual(rig.sw.port('br0', 'web'));
+    expect(await weft(rig, 'port show br0/nobody')).toMatchObject({ code: 2, out: '' });
+  });
+
+  it('port show --qemu and --libvirt: the text alone on standard output, remarks beside it', async () => {
+    await weft(rig, 'port add br0/vm --kind vhost-user --socket-path /run/vm.sock');
+    rig.sw.settings = { mode: 'server', queues: 1 };
+    const qemu = await weft(rig, 'port show vm --qemu --memory 2G');
+    expect(qemu.out).toMatch(/^-m 2G\n-object \S+\n-machine \S+\n-chardev \S+\n-netdev \S+\n-device \S+\n$/);
+    expect(qemu.err).toMatch(/^# /);
+    expect((await weft(rig, 'port show vm --libvirt')).out).toContain("<interface type='vhostuser'>");
+    expect(await weft(rig, 'port show web --qemu')).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringContaining('kind netdev'),
+    });
+    expect((await weft(rig, 'port show vm --qemu --libvirt')).code).toBe(2);
+    expect((await weft(rig, 'port show vm --qemu --memory 2')).code).toBe(2);
+  });
+
   it('port add makes the port of a document from options', async () => {
     const args =
       'port add br0/vm --netns vm --address 10.0.0.2/24 --address fd00::2/64 --gateway 10.0.0.1 --mode native-untagged --tag 10 --trunks 10,20-29 --mtu 9000 --speed 10G --protected --no-flood --fdb-limit 100 --save';
@@ -229,7 +290,7 @@ describe('usage', () => {
       }
     };
     walk(await buildProgram({ io, exitCode: 0 }, undefined), '');
-    expect(commands).toHaveLength(19);
+    expect(commands).toHaveLength(20);
     for (const command of commands) {
       const { code, out } = await weft(rig, `${command} --help`);
       expect([command, code]).toEqual([command, 0]);
@@ -262,5 +323,6 @@ describe('usage', () => {
   it('the names that options offer are the document’s', () => {
     expect(PORT_KIND_NAMES).toEqual(PORT_KINDS);
     expect(VLAN_MODE_NAMES).toEqual(VLAN_MODES);
+    expect(SOCKET_TYPE_NAMES).toEqual(SOCKET_TYPES);
   });
 });

@@ -14,6 +14,7 @@ import type {
   FdbFilter,
   FdbRow,
   PlannedStep,
+  PortDetail,
   PortRow,
   Switch,
   SwitchEvent,
@@ -67,6 +68,9 @@ export class FakeSwitch implements Switch {
   readonly captures: { options: CaptureOptions; capture: FakeCapture }[] = [];
   readonly restarted: number[] = [];
   fdbRows: FdbRow[] = [];
+  /** Of every port. */
+  settings: PortDetail['settings'] = {};
+  details: PortDetail['details'] = {};
   saves = 0;
   closed = false;
   captureRoom = 100;
@@ -129,8 +133,9 @@ export class FakeSwitch implements Switch {
           bridge: b.name,
           name: p.name,
           kind: p.kind,
-          device: p.kind === 'tap' ? (p.device ?? p.name) : null,
+          device: p.kind === 'tap' || p.kind === 'netdev' ? (p.device ?? p.name) : null,
           netns: p.kind === 'tap' ? (p.netns ?? null) : null,
+          socket: p.kind === 'vhost-user' || p.kind === 'socket' ? p.socket : null,
           up: p.name !== 'db',
           reason: p.name === 'db' ? 'the namespace is gone' : null,
           vlan: p.vlan?.tag === undefined ? 'trunk all' : `access ${p.vlan.tag}`,
@@ -144,6 +149,12 @@ export class FakeSwitch implements Switch {
         }),
       ),
     );
+  }
+
+  port(bridge: string, name: string): PortDetail {
+    const found = this.ports().find((row) => row.bridge === bridge && row.name === name);
+    if (found === undefined) throw new RequestError('unknown-port', `there is no port ${name}`, null, 404);
+    return { ...found, mac: '02:00:00:00:00:77', settings: this.settings, details: this.details };
   }
 
   fdb(filter: FdbFilter): FdbRow[] {

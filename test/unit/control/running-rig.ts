@@ -21,6 +21,22 @@ export const modelOf = (ports: readonly object[]) =>
   fromDocument({ bridges: [{ name: 'br0', ports: ports as never }] });
 export const MAC = '02:00:00:00:00:99';
 
+/** One worker that remembers what it was ordered and answers what `answers` says. */
+function fakePool(orders: NewOrder[], answers: { order: (order: NewOrder) => number | Promise<number> }): WorkerPool {
+  return {
+    count: 1,
+    order: async (_: number, order: NewOrder) => {
+      orders.push(order);
+      return answers.order(order);
+    },
+    orderAll: async (order: NewOrder) => {
+      orders.push(order);
+      return [0];
+    },
+    settled: async () => void orders.push({ type: 'sync' }),
+  } as unknown as WorkerPool;
+}
+
 /** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says. */
 export function rig(openers: Foundation['openers'] = {}) {
   const orders: NewOrder[] = [];
@@ -68,18 +84,7 @@ export function rig(openers: Foundation['openers'] = {}) {
     }),
     openers,
   });
-  base.pool = {
-    count: 1,
-    order: async (_: number, order: NewOrder) => {
-      orders.push(order);
-      return answers.order(order);
-    },
-    orderAll: async (order: NewOrder) => {
-      orders.push(order);
-      return [0];
-    },
-    settled: async () => void orders.push({ type: 'sync' }),
-  } as unknown as WorkerPool;
+  base.pool = fakePool(orders, answers);
   base.listeners.add((event) => events.push(event));
   const later = (change: () => Promise<void>): void => void turn.changes.push(change);
   const keeper = new LinkKeeper(base, later);
