@@ -4,6 +4,7 @@
  */
 import type { ApiServer } from './api/server.ts';
 import type { Document } from './config/document.ts';
+import { DocumentError, WeftError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { MetricsServer } from './metrics/server.ts';
 import type { MetricsSource } from './metrics/source.ts';
@@ -67,6 +68,18 @@ function logSteps(log: Log, result: ApplyResult): void {
   log.info({ steps: result.steps.length }, 'the file was applied');
 }
 
+/** A line for each problem of a file, as `weft check` would show it; a stack only for what is a mistake of ours. */
+function reasonsOf(error: unknown, file: string): Record<string, unknown>[] {
+  if (error instanceof DocumentError) {
+    return error.problems.map(({ place, message, line }) => ({
+      file: line === undefined ? file : `${file}:${line}`,
+      reason: `${place}: ${message}`,
+    }));
+  }
+  if (!(error instanceof WeftError)) return [{ file, err: error }];
+  return [{ file, reason: error.message, ...(error.hint === null ? {} : { hint: error.hint }) }];
+}
+
 async function reload(sw: Switch, before: Document, options: DaemonOptions): Promise<void> {
   const { log, file } = options;
   try {
@@ -78,7 +91,8 @@ async function reload(sw: Switch, before: Document, options: DaemonOptions): Pro
     }
     logSteps(log, await sw.apply(document, { dryRun: false }));
   } catch (error) {
-    log.error({ err: error, file }, 'the file was not applied; the running configuration stays');
+    for (const fields of reasonsOf(error, file))
+      log.error(fields, 'the file was not applied; the running configuration stays');
   }
 }
 

@@ -78,12 +78,15 @@ export function addresses(): Row {
         targets: [[rate('weft_fdb_moves_total', PORT), BY_PORT]],
       }),
       graph({
-        title: 'Not learned',
+        title: 'Not learned, or forgotten early',
         description:
-          'Frames per second whose source was not learned because the bridge’s or the port’s fdb-limit was reached.',
+          'Frames per second whose source was not learned because the bridge’s or the port’s fdb-limit was reached; and addresses per second that made room for others before their time.',
         unit: units.PacketsPerSecond,
         span: FULL_SPAN / 4,
-        targets: [[rate('weft_fdb_learn_limited_total', PORT), BY_PORT]],
+        targets: [
+          [rate('weft_fdb_learn_limited_total', PORT), BY_PORT],
+          [rate('weft_fdb_evictions_total', SWITCH), 'forgotten, all bridges'],
+        ],
       }),
       graph({
         title: 'Flooded',

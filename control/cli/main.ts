@@ -3,9 +3,10 @@
  * The process behind `weft`. Starts what `run` needs while commander still loads, the first worker's thread first since it has a core
  * of its own; then hands over to program.ts and ends with its exit code. A reader that goes away (`weft show fdb | head`) ends the command quietly.
  */
+import { commandWord } from './command-word.ts';
 import { processIo } from './io.ts';
 
-if (process.argv[2] === 'run') {
+if (commandWord(process.argv.slice(2)) === 'run') {
   (await import('../workers/pool.ts')).startEarly();
   // All at once and not waited for here: `run` imports the same modules and finds them loaded.
   void Promise.allSettled([

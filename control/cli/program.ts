@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { version } from '../version.ts';
+import { commandWord } from './command-word.ts';
 import { addRunCommands } from './commands/run.ts';
 import type { Context } from './context.ts';
 import { type Io, printError } from './io.ts';
@@ -37,7 +38,7 @@ export async function buildProgram(context: Context, first: string | undefined):
 /** Runs one command line (without `node` and the script) and answers its exit code. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
   const context: Context = { io, exitCode: 0 };
-  const program = await buildProgram(context, args[0]);
+  const program = await buildProgram(context, commandWord(args));
   try {
     if (args.length === 0) {
       io.err.write(program.helpInformation());

@@ -59,6 +59,8 @@ export interface WorkerSample {
 export interface MetricsSource {
   ports(): readonly PortSample[];
   bridges(): readonly BridgeSample[];
+  /** Addresses forgotten before their time to make room for others, in all bridges. */
+  evictions(): number;
   workers(): readonly WorkerSample[];
   /** Frames lost in the switch. Zero entries may be among them; the text leaves them out. */
   drops(): readonly LossSample[];

@@ -170,6 +170,12 @@ function* lines(source: MetricsSource): Generator<string> {
   for (const b of bridges) yield `weft_fdb_entries{bridge="${escaped(b.bridge)}"} ${b.fdbEntries}\n`;
   yield heading('weft_fdb_limit', 'gauge', 'Addresses that the bridge may hold: its fdb-limit.');
   for (const b of bridges) yield `weft_fdb_limit{bridge="${escaped(b.bridge)}"} ${b.fdbLimit}\n`;
+  yield heading(
+    'weft_fdb_evictions_total',
+    'counter',
+    'Addresses forgotten before their time to make room for others.',
+  );
+  yield `weft_fdb_evictions_total ${source.evictions()}\n`;
   yield* workerLines(source);
 }
 

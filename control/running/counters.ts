@@ -14,7 +14,12 @@ import {
   workerRegion,
 } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
-import { BRIDGE_COUNTS_AT, PORT_COUNTS_AT, PORT_GENERATIONS_AT } from '../../dataplane/tables/fdb-layout.ts';
+import {
+  BRIDGE_COUNTS_AT,
+  EVICTED_AT,
+  PORT_COUNTS_AT,
+  PORT_GENERATIONS_AT,
+} from '../../dataplane/tables/fdb-layout.ts';
 
 export class Counters {
   readonly #view: View;
@@ -83,6 +88,11 @@ export class Counters {
 
   bridgeEntries(bridge: number): number {
     return Atomics.load(this.#view.i32, this.#fdbCountsAt + BRIDGE_COUNTS_AT + bridge);
+  }
+
+  /** Addresses that were forgotten before their time to make room for others, in all bridges. */
+  evictions(): number {
+    return Atomics.load(this.#view.i32, this.#fdbCountsAt + EVICTED_AT) >>> 0;
   }
 
   /** Makes every address of a port count as absent from now on; the sweep frees them within a second. */

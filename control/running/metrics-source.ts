@@ -44,6 +44,10 @@ export class Metrics implements MetricsSource {
     }));
   }
 
+  evictions(): number {
+    return this.#base.counters.evictions();
+  }
+
   workers(): WorkerSample[] {
     return Array.from({ length: this.#base.pool.count }, (_, worker) => ({
       worker,

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { commandWord, VALUED_OPTIONS } from '../../../control/cli/command-word.ts';
 import { PORT_KIND_NAMES, SOCKET_TYPE_NAMES, VLAN_MODE_NAMES } from '../../../control/cli/names.ts';
 import { buildProgram } from '../../../control/cli/program.ts';
 import { PORT_KINDS, SOCKET_TYPES, VLAN_MODES } from '../../../control/config/document.ts';
@@ -318,6 +319,24 @@ describe('usage', () => {
       code: 1,
       err: 'weft: weft failed: arena gone\n      the daemon’s log says more\n',
     });
+  });
+
+  it('the command is known before commander is there, wherever the socket is named', async () => {
+    const io = {
+      out: process.stdout,
+      err: process.stderr,
+      environment: {},
+      terminal: false,
+      colour: false,
+      width: () => 80,
+    };
+    const program = await buildProgram({ io, exitCode: 0 }, 'run');
+    expect(program.options.filter(({ required }) => required).map(({ long }) => long)).toEqual(VALUED_OPTIONS);
+    const words = (line: string) => commandWord(line.split(' ').filter(Boolean));
+    expect(['run -c f', '--socket s run -c f', '--socket=s run', '-V run', '--socket run show'].map(words)).toEqual([
+      ...['run', 'run', 'run', 'run', 'show'],
+    ]);
+    expect([words(''), words('--help'), words('--socket')]).toEqual([undefined, undefined, undefined]);
   });
 
   it('the names that options offer are the document’s', () => {

@@ -17,13 +17,14 @@ let socket: string;
 let sw: FakeSwitch;
 let opened: string[];
 let logged: string[];
+let details: object[];
 let daemon: Daemon | null;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'weft-daemon-'));
   file = join(folder, 'weft.yaml');
   socket = join(folder, 'weft.sock');
-  [opened, logged, daemon] = [[], [], null];
+  [opened, logged, details, daemon] = [[], [], [], null];
   writeFileSync(file, GOOD);
 });
 
@@ -32,7 +33,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const note = (_: object, message: string) => void logged.push(message);
+const note = (fields: object, message: string) => void (logged.push(message), details.push(fields));
 const log: Log = { debug: note, info: note, warn: note, error: note };
 const openFake: OpenSwitch = async (document, options) => {
   opened.push(options.file);
@@ -78,6 +79,10 @@ describe('a daemon', () => {
     await reload();
     expect(sw.ports().map((port) => port.name)).toEqual(['b']);
     expect(logged.at(-1)).toMatch(/not applied; the running configuration stays/);
+    expect(details.at(-1)).toEqual({ file: `${file}:1`, reason: 'bridges: found 7, expected a list' });
+    rmSync(file);
+    await reload();
+    expect(details.at(-1)).toEqual({ file, reason: `${file}: there is no such file` });
     writeFileSync(file, GOOD.replace('127.0.0.1:0', '127.0.0.1:1'));
     await reload();
     expect(logged).toContain('a change here needs a restart');

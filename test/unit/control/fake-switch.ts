@@ -282,6 +282,7 @@ export function fakeSource(change: Partial<MetricsSource> = {}): MetricsSource {
   return {
     ports: () => [portSample('br0', 'web', { speed: 1e10 }), portSample('br0', 'db', { up: false })],
     bridges: () => [{ bridge: 'br0', fdbEntries: 2, fdbLimit: 1024 }],
+    evictions: () => 5,
     workers: () => [{ worker: 0, turns: 10, busySeconds: 0.5, restarts: 3, activeFlows: 1 }],
     drops: () => [
       { bridge: 'br0', port: 'web', reason: 'runt', frames: 0 },

@@ -47,6 +47,7 @@ describe('the switch’s metrics', () => {
       `weft_fdb_learn_limited_total{${labels}} 0`,
       'weft_fdb_entries{bridge="br0"} 2',
       'weft_fdb_limit{bridge="br0"} 1024',
+      'weft_fdb_evictions_total 5',
       'weft_worker_restarts_total{worker="0"} 3',
       'weft_worker_busy_seconds_total{worker="0"} 0.5',
       'weft_worker_turns_total{worker="0"} 10',
@@ -90,7 +91,8 @@ describe('the switch’s metrics', () => {
       drops: () => [],
       missed: () => [],
     });
-    expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
+    const samples = lines.filter((line) => line !== '' && !line.startsWith('#'));
+    expect(samples).toEqual(['weft_fdb_evictions_total 5']);
   });
 });
 
