@@ -11,6 +11,7 @@ import { TapDevices } from '../devices/tap-device.ts';
 import type { Log } from '../log.ts';
 import { DEFAULT_FDB_LIMIT, fromDocument, type Model } from '../model/model.ts';
 import { WorkerPool } from '../workers/pool.ts';
+import { Announcer } from './announcer.ts';
 import { Captures } from './captures.ts';
 import { Counters } from './counters.ts';
 import { attachmentOf } from './executor.ts';
@@ -20,6 +21,7 @@ import { IDLES } from './idles.ts';
 import { KernelLosses } from './kernel-losses.ts';
 import { otherNamespaces, removeLeftovers, usedNamespaces } from './leftovers.ts';
 import { Metrics } from './metrics-source.ts';
+import { makeOpeners } from './openers.ts';
 import { PortBook } from './port-book.ts';
 import { RunningSwitch } from './running-switch.ts';
 
@@ -45,11 +47,13 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const model = fromDocument(document);
   const native = addon();
   const view = openArena(native, model, options.log);
+  const book = new PortBook();
+  const announcer = new Announcer(view, book, () => native.kick(0));
   const base = new Foundation({
     view,
     native,
     log: options.log,
-    book: new PortBook(),
+    book,
     counters: new Counters(view),
     kernel: new KernelLosses(native),
     devices: new TapDevices<OpenedTap>({
@@ -59,6 +63,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
         close: ({ handle }) => native.closeDevice(handle),
       },
     }),
+    openers: makeOpeners(native, (bridge, port, mac) => announcer.announce(bridge, port, mac)),
   });
   const captures = new Captures(view, () => base.pool);
   base.idle = IDLES[model.workers.idle];

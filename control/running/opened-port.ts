@@ -155,11 +155,11 @@ export class OpenedPort implements PortHost, OpenedBacking {
     if (!this.#serving || device === null) return;
     const before = this.#fault;
     this.#fault = null;
-    if (device.handle !== null) {
-      await this.#takeLess(device.takes);
-      // It may have been retired while the tables were published.
-      if (!this.#serving) return;
-      const error = await this.#attach(device.handle);
+    if (device.handle !== null) await this.#takeLess(device.takes);
+    // It may have changed, or been retired, while the tables were published.
+    const { handle } = device;
+    if (handle !== null && this.#serving) {
+      const error = await this.#attach(handle);
       if (error !== 0) {
         await this.#release();
         this.#fault = `its device can't be served: ${getSystemErrorName(error)}`;

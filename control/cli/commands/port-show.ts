@@ -49,7 +49,6 @@ function linesOf(port: PortDetail): [string, string][] {
     ['vlan', port.vlan],
     ['mtu', String(port.mtu)],
     ['speed', port.speed === null ? '' : formatBitRate(port.speed)],
-    ...Object.entries(port.details),
     ['received', counts(port.receive)],
     ['transmitted', counts(port.transmit)],
     ['missed', losses(port.missed)],
@@ -63,8 +62,11 @@ function printPort(io: Io, port: PortDetail): void {
   const state = port.up ? paint(io, 'green', 'up') : `${paint(io, 'red', 'down')}: ${port.reason ?? 'unknown'}`;
   print(io, `${port.bridge}/${port.name} is ${state}`);
   const lines = linesOf(port);
-  const width = Math.max(...lines.map(([name]) => name.length));
+  const details = Object.entries(port.details);
+  const width = Math.max(...[...lines, ...details].map(([name]) => name.length));
   for (const [name, value] of lines) print(io, `  ${name.padEnd(width)}  ${value}`);
+  if (details.length > 0) print(io, 'the other side');
+  for (const [name, value] of details) print(io, `  ${name.padEnd(width)}  ${value}`);
 }
 
 function printGuest(io: Io, { lines, remarks }: GuestText): void {

@@ -115,12 +115,13 @@ describe('weft port, fdb, save, worker', () => {
       ' addresses a, b',
       ' vlan access 10',
       ' mtu 1500',
-      ' driver virtio 1.0',
       ' received 1.23 M frames, 1.50 GB',
       ' transmitted 10 frames, 640 B',
       ' missed tx-dropped 3',
       ' dropped tagged-on-access 7',
       ' addresses 1',
+      'the other side',
+      ' driver virtio 1.0',
       '',
     ]);
     expect((await weft(rig, 'port show br0/db')).out).toMatch(/^br0\/db is down: the namespace is gone\n/);
