@@ -3,6 +3,7 @@
 
 #include "call.h"
 #include "local-socket.h"
+#include "socket-device.h"
 #include "watch.h"
 
 namespace weft {
@@ -93,6 +94,35 @@ void close_descriptor(const Napi::CallbackInfo& info) {
   if (fd < kFirstOwn || ::close(fd) < 0) raise(info.Env(), {EBADF, "close", "fd", "it is closed, or none of ours"});
 }
 
+Napi::Value connect_to_call(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), connect_to(number(info, 0), text(info, 1)));
+}
+
+Napi::Value open_socket_call(const Napi::CallbackInfo& info) {
+  OpenedSocket opened = open_socket(number(info, 0), number(info, 1));
+  if (opened.failure) {
+    raise(info.Env(), opened.failure);
+    return info.Env().Undefined();
+  }
+  Napi::Object answer = Napi::Object::New(info.Env());
+  answer.Set("ended", Napi::Number::New(info.Env(), opened.device->ended.get()));
+  answer.Set("handle", Napi::Number::New(info.Env(), Registry::get().add(std::move(opened.device))));
+  return answer;
+}
+
+Napi::Value socket_state(const Napi::CallbackInfo& info) {
+  const auto device = Registry::get().find(number(info, 0));
+  const SocketDevice* const socket = device == nullptr ? nullptr : device->as_socket();
+  if (socket == nullptr) {
+    raise(info.Env(), {EBADF, "socketState", "handle", "the socket was closed"});
+    return info.Env().Undefined();
+  }
+  Napi::Object answer = Napi::Object::New(info.Env());
+  answer.Set("end", Napi::Number::New(info.Env(), socket->why.load()));
+  answer.Set("full", Napi::Number::New(info.Env(), socket->full.load()));
+  return answer;
+}
+
 }  // namespace
 
 void export_socket_calls(Napi::Env env, Napi::Object exports) {
@@ -103,6 +133,9 @@ void export_socket_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("sendMessage", Napi::Function::New(env, send_message_call));
   exports.Set("peerOf", Napi::Function::New(env, peer_of));
   exports.Set("closeDescriptor", Napi::Function::New(env, close_descriptor));
+  exports.Set("connectTo", Napi::Function::New(env, connect_to_call));
+  exports.Set("openSocket", Napi::Function::New(env, open_socket_call));
+  exports.Set("socketState", Napi::Function::New(env, socket_state));
   exports.Set("watch", Napi::Function::New(env, watch));
 }
 

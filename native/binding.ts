@@ -23,6 +23,9 @@ export interface Message {
   readonly descriptors: readonly number[];
 }
 
+/** How a socket's connection ended; another number is −errno. */
+export const SocketEnd = { NOT: 0, BY_PEER: 1, BY_FRAMING: 2 } as const;
+
 /** Both are true when the descriptor has an error; the next call on it tells which. */
 export type WatchCallback = (readable: boolean, writable: boolean) => void;
 
@@ -70,6 +73,15 @@ export interface Addon {
   receiveMessage(fd: number, max: number): Message | null;
   /** Bytes sent, or −errno. At most 16 descriptors, which go with the first byte and stay the caller's. */
   sendMessage(fd: number, data: Uint8Array, descriptors: readonly number[]): number;
+  /** Names the peer of a datagram socket that listenUnix made. 0, or −errno. */
+  connectTo(fd: number, path: string): number;
+  /**
+   * A device of a connected unix socket, stream or dgram, with a descriptor of its own: `fd` stays the caller's. Worker `receiver` reads it,
+   * all may write. `ended` becomes readable when the connection has ended; it is closed with the device.
+   */
+  openSocket(fd: number, receiver: number): { readonly handle: number; readonly ended: number };
+  /** How its connection ended, and the frames that the other side was too slow for. */
+  socketState(handle: number): { readonly end: number; readonly full: number };
   /** Who the other end of a connection was when it was made; null where that is not known. */
   peerOf(fd: number): { readonly pid: number; readonly uid: number } | null;
   /** Closes what the calls above answered. Throws when it is closed already. */

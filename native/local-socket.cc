@@ -53,6 +53,14 @@ LocalSocket connect_local(const std::string& path, int type) {
   return made;
 }
 
+int connect_to(int fd, const std::string& path) {
+  sockaddr_un address;
+  const Failure failure = address_of(path, &address);
+  if (failure) return -failure.error;
+  const auto* const to = reinterpret_cast<const sockaddr*>(&address);
+  return uninterrupted([&] { return ::connect(fd, to, sizeof address); }) < 0 ? -errno : 0;
+}
+
 int accept_local(int fd) {
   const int got = uninterrupted([&] { return ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); });
   return got < 0 ? -errno : got;

@@ -26,6 +26,8 @@ struct LocalSocket {
 /// Binds a socket of `type` (SOCK_STREAM or SOCK_DGRAM) to `path`, which must not exist; a stream also listens.
 LocalSocket listen_local(const std::string& path, int type);
 LocalSocket connect_local(const std::string& path, int type);
+/// Names the peer of a datagram socket that has a path of its own; 0, or −errno.
+int connect_to(int fd, const std::string& path);
 /// The next connection, or −errno.
 int accept_local(int fd);
 

@@ -15,7 +15,8 @@ import type { Host } from '../netns/host.ts';
 import { bridge, Lab, TOOLS, tap, until } from '../netns/lab.ts';
 import { seedFor } from '../seed.ts';
 import { checkNetdev, NETDEV } from './netdev-stories.ts';
-import { checkLists, checkSockets, LISTS, RINGS, ringReason, SOCKETS, tell, wanted } from './stories.ts';
+import { checkSockets, checkStreams, SOCKETS, STREAMS } from './socket-stories.ts';
+import { checkLists, LISTS, RINGS, ringReason, tell, wanted } from './stories.ts';
 
 const READY = fileURLToPath(new URL('../../native/ready.mjs', import.meta.url));
 const ADDON = fileURLToPath(new URL('../../build/sanitize/build/Release', import.meta.url));
@@ -76,6 +77,9 @@ describeNeeds({ ...wanted, tools: [...wanted.tools, ...TOOLS], because }, 'the a
 
   it.each(Object.keys(NETDEV))('reports nothing in the netdevs’ story of %s', (story) =>
     checkNetdev(story, 'auto', env),
+  );
+  it.each(Object.keys(STREAMS))('reports nothing in the socket ports’ story of %s', (story) =>
+    checkStreams(story, seedFor(story), env),
   );
 
   for (const io of RINGS) {

@@ -10,7 +10,7 @@ import { expect } from 'vitest';
 
 export const RINGS = ['io_uring', 'read-write'] as const;
 const EGRESS_DOWN = 13;
-const { EADDRINUSE, EAGAIN, EBADF, ECONNREFUSED, EFAULT, EINVAL, EMSGSIZE, EPIPE } = constants.errno;
+const { EFAULT } = constants.errno;
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 export const isBuilt = existsSync(file('../../dist/native/binding.js'));
@@ -95,74 +95,4 @@ export function checkLists(story: string, io: string, env: Readonly<Record<strin
   expect(stderr).toBe('');
   expect(end).toBe(0);
   LISTS[story]!(JSON.parse(stdout));
-}
-
-/** What each story of sockets.mjs has to answer. */
-export const SOCKETS: Readonly<Record<string, unknown>> = {
-  passing: {
-    made: [true, true, true],
-    empty: null,
-    sent: 5,
-    data: 'hello',
-    same: 16,
-    all: true,
-    many: -EINVAL,
-    alone: -EINVAL,
-    closed: -EBADF,
-    who: [true, true],
-    end: 0,
-    broken: -EPIPE,
-    left: 0,
-  },
-  flood: { refused: { code: 'EMSGSIZE', errno: EMSGSIZE, syscall: 'recvmsg', subject: 'fd' }, left: 0 },
-  refusals: {
-    long: 'ENAMETOOLONG',
-    longest: 'ENOENT',
-    zero: 'EINVAL',
-    empty: 'EINVAL',
-    type: 'EINVAL',
-    taken: { code: 'EADDRINUSE', errno: EADDRINUSE, syscall: 'bind', subject: 'taken' },
-    left: { code: 'ECONNREFUSED', errno: ECONNREFUSED, syscall: 'connect', subject: 'left' },
-    absent: 'ENOENT',
-    wrong: 'EPROTOTYPE',
-    nobody: -EAGAIN,
-    sizes: [0, 1, 100],
-    got: [0, 1],
-    cut: 'EMSGSIZE',
-    max: 'EINVAL',
-    peer: null,
-    standard: 'EBADF',
-    twice: 'EBADF',
-    after: 0,
-  },
-  watches: {
-    called: [
-      [true, false],
-      [true, false],
-    ],
-    both: [false, true],
-    odd: ['EBADF', 'EINVAL', 'EINVAL'],
-    message: 'from a callback',
-    left: 0,
-    thread: 'EINVAL',
-  },
-};
-
-/** Tells a story of sockets.mjs, which needs no root, and checks its answer. */
-export function checkSockets(story: string, env: Readonly<Record<string, string>>): void {
-  const args = [file('lifecycle/sockets.mjs'), story];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-    timeout: 50_000,
-  });
-  expect(stderr).toBe('');
-  expect(status).toBe(0);
-  expect(JSON.parse(stdout)).toEqual(SOCKETS[story]);
-}
-
-/** Ends a process with open watches. Its exit code. */
-export function endWatching(env: Readonly<Record<string, string>>): number | null {
-  const args = [file('lifecycle/sockets.mjs'), 'ends'];
-  return spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...env } }).status;
 }
