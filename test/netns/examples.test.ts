@@ -32,9 +32,10 @@ async function moves(from: Host, to: Host, address: string): Promise<void> {
 describe('examples', () => {
   const files = readdirSync(FOLDER).filter((file) => file.endsWith('.yaml'));
 
-  it('every document has a test of its own here', () => {
+  it('every document has a test of its own here, but for those that need guests', () => {
     const text = readFileSync(fileURLToPath(import.meta.url), 'utf8');
-    expect(files.filter((file) => !text.includes(`lab, '${file}'`))).toEqual([]);
+    const here = files.filter((file) => !file.startsWith('guest-'));
+    expect(here.filter((file) => !text.includes(`lab, '${file}'`))).toEqual([]);
   });
 
   it.each(files)('%s is valid, and says what passes and what does not', (file) => {
