@@ -10,6 +10,7 @@ import { deviceOf, listOf, type Outline, type PortOutline, recordOf, textOf, tex
 import { checkPatches } from './patch-checks.ts';
 import { type PlacedProblem, problemAt } from './problems.ts';
 import { checkSockets } from './socket-checks.ts';
+import { checkTakeOvers } from './take-over-checks.ts';
 import { wrongAddress, wrongDeviceName } from './values.ts';
 import { checkVlan } from './vlan-checks.ts';
 
@@ -160,5 +161,6 @@ export function crossChecks(outline: Outline, host: Host): PlacedProblem[] {
   checkStaticEntries(outline, problems);
   checkPatches(outline, problems);
   checkSockets(outline, problems);
+  checkTakeOvers(outline, problems);
   return problems;
 }

@@ -69,8 +69,8 @@ export interface TapModel extends CommonModel {
 export interface NetdevModel extends CommonModel {
   readonly kind: 'netdev';
   readonly device: string;
-  /** Its addresses and routes may move to a TAP of the bridge. */
-  readonly takeOver: boolean;
+  /** The TAP that its addresses and routes move to; null: it has none that matter. */
+  readonly takeOver: string | null;
 }
 
 export interface VhostUserModel extends CommonModel {
@@ -191,8 +191,14 @@ function commonModel(port: PortDocument): CommonModel {
   };
 }
 
-/** One port; `bridge` is needed for its default MAC. */
-export function portModel(bridge: string, port: PortDocument): PortModel {
+/** Where what an interface is for its host moves to: the bridge's first TAP in the daemon's own namespace. */
+function hostTap(ports: readonly PortDocument[]): string | null {
+  const found = ports.find((port) => port.kind === 'tap' && port.netns === undefined);
+  return found?.kind === 'tap' ? (found.device ?? found.name) : null;
+}
+
+/** One port; `bridge` is needed for its default MAC, `ports` are all of that bridge. */
+export function portModel(bridge: string, port: PortDocument, ports: readonly PortDocument[]): PortModel {
   const common = commonModel(port);
   switch (port.kind) {
     case 'tap':
@@ -206,7 +212,12 @@ export function portModel(bridge: string, port: PortDocument): PortModel {
         gateways: listOf(port.gateway),
       };
     case 'netdev':
-      return { ...common, kind: port.kind, device: port.device ?? port.name, takeOver: port['take-over'] ?? false };
+      return {
+        ...common,
+        kind: port.kind,
+        device: port.device ?? port.name,
+        takeOver: port['take-over'] === true ? hostTap(ports) : null,
+      };
     case 'vhost-user': {
       const { kind, socket, mode = 'server', queues = null } = port;
       return { ...common, kind, socket, mode, queues };
@@ -238,7 +249,7 @@ export function fromDocument(document: Document): Model {
       ageing: bridge.ageing ?? DEFAULT_AGEING,
       fdbLimit: bridge['fdb-limit'] ?? DEFAULT_FDB_LIMIT,
       forwardReserved: reservedMask(bridge['forward-reserved']),
-      ports: (bridge.ports ?? []).map((port) => portModel(bridge.name, port)),
+      ports: (bridge.ports ?? []).map((port) => portModel(bridge.name, port, bridge.ports ?? [])),
     })),
   };
 }

@@ -62,7 +62,7 @@ function describePort(port: PortModel): string {
       return `tap ${port.device}${where}${addresses}, ${vlan}`;
     }
     case 'netdev':
-      return `netdev ${port.device}${port.takeOver ? ', taken over' : ''}, ${vlan}`;
+      return `netdev ${port.device}${port.takeOver === null ? '' : `, taken over by ${port.takeOver}`}, ${vlan}`;
     case 'vhost-user':
       return `vhost-user ${port.mode} at ${port.socket}, ${vlan}`;
     case 'socket': {

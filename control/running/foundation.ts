@@ -11,6 +11,7 @@ import type { StaticEntry } from '../../dataplane/orders.ts';
 import { bridgeBits, domainBits, STATIC, STICKY } from '../../dataplane/tables/fdb-layout.ts';
 import type { Addon, OpenedTap } from '../../native/binding.ts';
 import { compileTables } from '../compile/tables.ts';
+import { LinkEvents } from '../devices/link-events.ts';
 import type { PortOpener } from '../devices/port-device.ts';
 import { type TapDevices, tapSpec } from '../devices/tap-device.ts';
 import { RequestError } from '../errors.ts';
@@ -40,6 +41,8 @@ export class Foundation {
   readonly devices: TapDevices<OpenedTap>;
   /** What opens ports of kinds other than `tap`. */
   readonly openers: Partial<Record<PortModel['kind'], PortOpener>>;
+  /** What happens to devices, for those that follow one of their own. */
+  readonly links: LinkEvents;
   readonly listeners = new Set<(event: SwitchEvent) => void>();
   /** Set right after construction: the pool's callbacks need the foundation. */
   pool!: WorkerPool;
@@ -54,7 +57,7 @@ export class Foundation {
 
   constructor(
     parts: Pick<Foundation, 'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices'> &
-      Partial<Pick<Foundation, 'openers'>>,
+      Partial<Pick<Foundation, 'openers' | 'links'>>,
   ) {
     this.view = parts.view;
     this.native = parts.native;
@@ -64,6 +67,7 @@ export class Foundation {
     this.kernel = parts.kernel;
     this.devices = parts.devices;
     this.openers = parts.openers ?? {};
+    this.links = parts.links ?? new LinkEvents();
   }
 
   /** Compiles what the book says into the free copy of the tables, switches to it, and waits until no worker uses the other any more. */

@@ -7,6 +7,8 @@ import { layoutFor, writeHeader } from '../../dataplane/memory/layout.ts';
 import { View } from '../../dataplane/memory/view.ts';
 import { type Addon, addon, type OpenedTap } from '../../native/binding.ts';
 import type { Document } from '../config/document.ts';
+import { LinkEvents } from '../devices/link-events.ts';
+import { netdevOpener } from '../devices/netdev/opener.ts';
 import { TapDevices } from '../devices/tap-device.ts';
 import type { Log } from '../log.ts';
 import { DEFAULT_FDB_LIMIT, fromDocument, type Model } from '../model/model.ts';
@@ -47,6 +49,8 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const model = fromDocument(document);
   const native = addon();
   const view = openArena(native, model, options.log);
+  const links = new LinkEvents();
+  const netdev = netdevOpener({ native, links, log: options.log });
   const book = new PortBook();
   const announcer = new Announcer(view, book, () => native.kick(0));
   const base = new Foundation({
@@ -56,6 +60,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
     book,
     counters: new Counters(view),
     kernel: new KernelLosses(native),
+    links,
     devices: new TapDevices<OpenedTap>({
       opener: {
         open: (name, queues, { netnsPath }) => native.openTap(name, queues, netnsPath),
@@ -63,7 +68,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
         close: ({ handle }) => native.closeDevice(handle),
       },
     }),
-    openers: makeOpeners(native, (bridge, port, mac) => announcer.announce(bridge, port, mac)),
+    openers: { ...makeOpeners(native, (bridge, port, mac) => announcer.announce(bridge, port, mac)), netdev },
   });
   const captures = new Captures(view, () => base.pool);
   base.idle = IDLES[model.workers.idle];
@@ -75,7 +80,10 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   try {
     // Threads load while the machine is searched for what an earlier run left.
     const { bridges } = model;
-    await Promise.all([base.pool.start(), removeLeftovers(usedNamespaces(bridges), () => bridges, options.log)]);
+    const tidied = netdev
+      .giveBackLeftovers()
+      .then(() => removeLeftovers(usedNamespaces(bridges), () => bridges, options.log));
+    await Promise.all([base.pool.start(), tidied]);
     await running.apply(document, { dryRun: false });
     await running.watch();
   } catch (error) {

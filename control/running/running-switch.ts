@@ -5,6 +5,7 @@
 import type { Document, PortDocument } from '../config/document.ts';
 import { validateDocument } from '../config/load.ts';
 import { saveDocument } from '../config/save.ts';
+import type { LinkEvent } from '../devices/link-state.ts';
 import { LinkWatch } from '../devices/link-watch.ts';
 import { RequestError } from '../errors.ts';
 import { withFdbEntry, withoutFdbEntry, withoutPort, withPort } from '../model/edit.ts';
@@ -60,13 +61,19 @@ export class RunningSwitch implements api.Switch {
     this.#keeper = new LinkKeeper(base, later);
     const devices = new DeviceKeeper(base, later);
     base.deviceChanged = (opened) => devices.hear(opened);
-    this.#watch = new LinkWatch({ onEvent: (event) => this.#keeper.hear(event) });
+    const onEvent = (event: LinkEvent): void => {
+      this.#keeper.hear(event);
+      base.links.tell(event);
+    };
+    this.#watch = new LinkWatch({ onEvent });
   }
 
   /** Follows links and namespaces from now on. */
   async watch(): Promise<void> {
     await this.#watch.start(this.#namespaces());
     this.#watching = true;
+    // What changed before it listened nobody was told.
+    this.#base.links.tell({ type: 'monitor-restarted', time: Date.now(), reason: 'the switch was started' });
   }
 
   #namespaces(): string[] {

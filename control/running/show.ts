@@ -76,7 +76,7 @@ function settingsOf(model: PortModel, workers: number): PortDetail['settings'] {
     case 'tap':
       return { mac: model.mac, addresses: model.addresses, gateways: model.gateways };
     case 'netdev':
-      return { 'take-over': model.takeOver };
+      return { 'take-over': model.takeOver !== null };
     case 'vhost-user':
       return { mode: model.mode, queues: model.queues ?? workers };
     case 'socket':

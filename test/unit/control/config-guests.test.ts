@@ -18,6 +18,7 @@ describe('ports for guests', () => {
     const ports = [
       '{ name: a, kind: vhost-user, socket: /run/a.sock, mode: client, queues: 16, mtu: 9000 }',
       '{ name: b, kind: netdev, device: vnet2, take-over: true, vlan: { mode: trunk, trunks: [10] } }',
+      '{ name: host, kind: tap }',
       '{ name: eth7, kind: netdev }',
       '{ name: c, kind: socket, socket: /run/c.sock }',
       '{ name: d, kind: socket, socket: /run/d.sock, type: stream, mode: client }',

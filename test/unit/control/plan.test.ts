@@ -287,8 +287,8 @@ describe('ports for guests', () => {
     expect(added('{ name: a, kind: vhost-user, socket: /a, mode: client }')).toBe(
       'add br0/a: vhost-user client at /a, trunk all',
     );
-    expect(added('{ name: b, kind: netdev, device: e1, take-over: true }')).toBe(
-      'add br0/b: netdev e1, taken over, trunk all',
+    expect(added('{ name: host, kind: tap, device: h0 }, { name: b, kind: netdev, device: e1, take-over: true }')).toBe(
+      'add br0/b: netdev e1, taken over by h0, trunk all',
     );
     expect(added('{ name: c, kind: socket, socket: /c }')).toBe('add br0/c: socket stream server at /c, trunk all');
     expect(added('{ name: d, kind: socket, socket: /d, type: dgram, remote: /r }')).toBe(
