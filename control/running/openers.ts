@@ -25,5 +25,9 @@ export function makeOpeners(native: Addon, announce: Announce): Foundation['open
       const { VhostUserOpener } = await import('../devices/guest/opener.ts');
       return new VhostUserOpener({ native, announce }) as PortOpener;
     }),
+    socket: lazily(async () => {
+      const { socketOpener } = await import('../devices/socket/opener.ts');
+      return socketOpener(native) as PortOpener;
+    }),
   };
 }
