@@ -66,6 +66,6 @@ describeNeeds(GUESTS, 'a guest', () => {
 
   it('says what QEMU said when it can’t start', async () => {
     const nic: Nic = { mac: 'nonsense', netdev: { type: 'stream', path: join(folder, 'other'), listen: true } };
-    await expect(start('c', nic)).rejects.toThrow(/ended:\s.*mac/is);
+    await expect(start('c', nic)).rejects.toThrow(/ended \(exit 1\):\s.*mac/is);
   });
 });

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { WeftError } from '../../errors.ts';
+import { hasTool } from '../run-in.ts';
 import type { Image } from './image.ts';
 import { READY } from './init.ts';
 
@@ -70,6 +71,7 @@ export class Vm {
   readonly #files: { console: string; qemu: string };
   readonly #name: string;
   readonly #waiting = new Map<string, Waiting>();
+  #ended = 'was killed';
   #asked = 0;
   #boots = 0;
   #onBoot: (() => void)[] = [];
@@ -79,12 +81,13 @@ export class Vm {
     this.#name = name;
     this.#files = { console: join(folder, `${name}.console`), qemu: join(folder, `${name}.qemu`) };
     const qemu = ['qemu-system-x86_64', ...qemuArguments(options, this.#files.console)];
-    const [file, ...args] = [...before, ...qemu] as [string, ...string[]];
+    const tied = hasTool('setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : [];
+    const [file, ...args] = [...tied, ...before, ...qemu] as [string, ...string[]];
     const said = openSync(this.#files.qemu, 'w');
     this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', said, 'pipe'] });
     closeSync(said);
     this.#child.once('error', (error) => this.#end(error.message));
-    this.#child.once('exit', (code, signal) => this.#end(`QEMU ended (${signal ?? code})`));
+    this.#child.once('exit', (code, signal) => this.#end(`ended (${signal ?? `exit ${code}`})`));
     this.#child.stdin!.on('error', () => undefined);
     this.#monitor.on('error', () => undefined).resume();
     createInterface({ input: this.#child.stdout! }).on('line', (line) => this.#line(line));
@@ -120,7 +123,7 @@ export class Vm {
     const end = performance.now() + BOOT_MS;
     while (this.#boots <= times) {
       const left = end - performance.now();
-      if (!this.running || left <= 0) throw this.#failure(this.running ? 'is not up after a minute' : 'ended');
+      if (!this.running || left <= 0) throw this.#failure(this.running ? 'is not up after a minute' : this.#ended);
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
         this.#onBoot.push(resolve);
@@ -220,6 +223,7 @@ export class Vm {
   }
 
   #end(why: string): void {
+    this.#ended = why;
     this.#forget(why);
     for (const tell of this.#onBoot.splice(0)) tell();
   }

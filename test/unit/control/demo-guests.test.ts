@@ -89,9 +89,9 @@ describe('network cards', () => {
     ];
     expect(nicArguments(nics)).toEqual([
       ...['-netdev', 'stream,id=net0,server=off,addr.type=unix,addr.path=a'],
-      ...['-device', `virtio-net-pci,netdev=net0,mac=${mac},romfile=`],
+      ...['-device', `virtio-net-pci,netdev=net0,mac=${mac},romfile=,vectors=4`],
       ...['-netdev', 'dgram,id=net1,local.type=unix,local.path=b,remote.type=unix,remote.path=c'],
-      ...['-device', `virtio-net-pci,netdev=net1,mac=${mac},romfile=`],
+      ...['-device', `virtio-net-pci,netdev=net1,mac=${mac},romfile=,vectors=4`],
     ]);
   });
 
@@ -100,8 +100,9 @@ describe('network cards', () => {
     expect(last({ mac, netdev: { type: 'vhost-user', path: 'v', listen: true } })).toContain('server=on,wait=off');
   });
 
-  it('have queues and an interrupt for each ring', () => {
+  it('have queues and an interrupt for each ring, but for vhost-user', () => {
     expect(last({ mac, netdev: { type: 'tap', device: 't', queues: 2 } })).toMatch(/queues=2.*mq=on,vectors=6/);
+    expect(last({ mac, netdev: { type: 'vhost-user', path: 'v', listen: true } })).toContain('vectors=0');
   });
 
   it('do without offloads where they are told to', () => {
