@@ -7,15 +7,19 @@ import {
 } from '../../protocols/vhost-user/features.ts';
 import type { Session } from '../../protocols/vhost-user/session.ts';
 import { passes, type SessionState } from '../../protocols/vhost-user/state.ts';
-import type { GuestPort } from './guest-port.ts';
 
 const MIB = 1n << 20n;
 
-export function guestDetails(port: GuestPort, session: Session | null): Readonly<Record<string, string>> {
-  const { tallies, model } = port;
+export interface GuestTallies {
+  refusedClients: number;
+  refusedMessages: number;
+  lastRefusal: string | null;
+  connections: number;
+}
+
+export function guestDetails(tallies: GuestTallies, session: Session | null): Readonly<Record<string, string>> {
   return {
-    socket: `${model.socket} (weft is the ${model.mode})`,
-    'front end': session === null ? 'not connected' : port.up ? 'connected, its rings run' : 'connected',
+    'front end': session === null ? 'not connected' : session.ready ? 'connected, its rings run' : 'connected',
     ...(session === null ? {} : sessionLines(session.state)),
     connections: `${tallies.connections}`,
     'refused clients': `${tallies.refusedClients}`,

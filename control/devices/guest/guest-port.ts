@@ -11,7 +11,7 @@ import type { PortDevice, PortHost } from '../port-device.ts';
 import { Alarm, type Drain } from './alarm.ts';
 import { Connection } from './connection.ts';
 import type { Endpoint } from './endpoint.ts';
-import { guestDetails } from './guest-details.ts';
+import { type GuestTallies, guestDetails } from './guest-details.ts';
 import { type GuestNative, NativeGuest } from './guest-native.ts';
 
 /** What the document says of such a port. */
@@ -29,13 +29,6 @@ export type Announce = (bridge: string, port: string, mac: string) => void;
 
 /** Native code has room for 32 rings. */
 const QUEUES_MAX = 16;
-
-export interface GuestTallies {
-  refusedClients: number;
-  refusedMessages: number;
-  lastRefusal: string | null;
-  connections: number;
-}
 
 export class GuestPort implements PortDevice {
   handle: number | null = null;
@@ -91,7 +84,7 @@ export class GuestPort implements PortDevice {
   }
 
   details(): Readonly<Record<string, string>> {
-    return guestDetails(this, this.#session);
+    return guestDetails(this.tallies, this.#session);
   }
 
   /** Somebody connected. One client at a time: another is refused, once it is sure that the first is still there. */
