@@ -169,3 +169,53 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, 'nft'] }, 'examples/nat.yaml', (
     expect(await outside.ping('10.0.30.2', { count: 2, wait: 1 })).toBe(0);
   });
 });
+
+describeNeeds(REAL, 'examples/bridged.yaml', () => {
+  const ROUTER = '192.0.2.1';
+  const MACHINE = '192.0.2.2';
+  const WEB = '192.0.2.50';
+  let lab: Lab;
+  let machine: Host;
+  let router: Host;
+  let web: Host;
+  let daemon: Daemon;
+  beforeAll(async () => {
+    lab = new Lab();
+    ({ web, router, hub: machine } = await lab.hosts(['web', 'router', 'hub']));
+    await machine.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', router.netns);
+    for (const [host, address] of [
+      [machine, MACHINE],
+      [router, ROUTER],
+    ] as const) {
+      await host.run('ip', 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+      await host.run('ip', 'link', 'set', 'eth0', 'up');
+    }
+    await machine.run('ip', 'route', 'add', 'default', 'via', ROUTER);
+    await router.run('ip', 'addr', 'add', '198.51.100.1/32', 'dev', 'lo');
+    daemon = await lab.daemon(example(lab, 'bridged.yaml'));
+  });
+  afterAll(() => lab.close());
+
+  it('passes: machine, container, network and world, each to each', async () => {
+    for (const [from, to] of [
+      [machine, ROUTER],
+      [machine, '198.51.100.1'],
+      [web, ROUTER],
+      [web, '198.51.100.1'],
+      [web, MACHINE],
+      [machine, WEB],
+      [router, WEB],
+      [router, MACHINE],
+    ] as const)
+      expect(await from.ping(to, { interval: 0.01 }), to).toBe(3);
+    await moves(router, machine, MACHINE);
+    await moves(web, router, ROUTER);
+  });
+
+  it('gives the machine its NIC back', async () => {
+    expect((await daemon.stop()).code).toBe(0);
+    expect(await machine.run('ip', '-br', 'addr', 'show', 'dev', 'eth0')).toContain(`${MACHINE}/24`);
+    expect(await machine.run('ip', 'route', 'show', 'default')).toMatch(/^default via 192\.0\.2\.1 dev eth0/);
+    expect(await machine.ping('198.51.100.1')).toBe(3);
+  });
+});

@@ -52,6 +52,33 @@ bridges:
   });
 });
 
+describe('an interface that is taken over', () => {
+  const found = (ports: string) =>
+    problems(`bridges: [{ name: br0, ports: [${ports}] }]`).map(({ place, message }) => `${place}: ${message}`);
+  const taken = (name: string) => `{ name: ${name}, kind: netdev, take-over: true }`;
+
+  it('needs a TAP of its bridge on the host', () => {
+    const missing = 'take-over: needs a tap port without netns in this bridge, to which addresses and routes can move';
+    expect(found(taken('eth0'))).toEqual([`bridges[0].ports[0].${missing}`]);
+    expect(found(`{ name: a, kind: tap, netns: x }, ${taken('eth0')}`)).toEqual([`bridges[0].ports[1].${missing}`]);
+    expect(found(`${taken('eth0')}, { name: host, kind: tap }`)).toEqual([]);
+  });
+
+  it('gives that TAP what it has, so that the document can’t', () => {
+    const host = '{ name: host, kind: tap, address: 192.0.2.1/24, mac: "02:00:00:00:00:01" }';
+    expect(found(`${host}, ${taken('eth0')}`)).toEqual([
+      'bridges[0].ports[0].address: comes from eth0, which is taken over: leave it out',
+      'bridges[0].ports[0].mac: comes from eth0, which is taken over: leave it out',
+    ]);
+  });
+
+  it('has that TAP for itself', () => {
+    expect(found(`{ name: host, kind: tap }, ${taken('eth0')}, ${taken('eth1')}`)).toEqual([
+      'bridges[0].ports[2].take-over: taking over into the tap port "host" is already used at bridges[0].ports[1].take-over',
+    ]);
+  });
+});
+
 describe('a port that is wrong', () => {
   it.each([
     ['{ name: p, kind: vhost-user }', 'socket: is missing (expected text)'],
