@@ -11,7 +11,7 @@ export interface Recorded {
 /** What real front ends sent: a whole life each, recorded at the socket (2026-11; QEMU 7.2 with iPXE as its guest, DPDK 22.11). */
 export const recorded = JSON.parse(
   readFileSync(new URL('../../../golden/vhost-user.json', import.meta.url), 'utf8'),
-) as Record<'qemu' | 'virtio-user', Recorded[]>;
+) as Record<'qemu' | 'virtio-user' | 'qemu-leaving' | 'qemu-arriving', Recorded[]>;
 
 export interface Sent {
   readonly request: number;

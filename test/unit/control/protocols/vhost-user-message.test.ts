@@ -19,9 +19,11 @@ import { Request, type RequestName, requestName } from '../../../../control/prot
 import { randomFrom, seedFor } from '../../../seed.ts';
 import { address, recorded, region, state, table, VERSION, wire, words } from './front-end.ts';
 
-const ALL = [...recorded.qemu, ...recorded['virtio-user']].map(({ bytes, descriptors }) => {
-  return { bytes: Buffer.from(bytes, 'hex'), descriptors };
-});
+const ALL = Object.values(recorded)
+  .flat()
+  .map(({ bytes, descriptors }) => {
+    return { bytes: Buffer.from(bytes, 'hex'), descriptors };
+  });
 
 function golden(name: RequestName, nth = 0): Buffer {
   return ALL.filter(({ bytes }) => bytes.readUInt32LE(0) === Request[name])[nth]!.bytes;
@@ -35,7 +37,7 @@ function payloadOf(name: RequestName, nth = 0, descriptors?: number) {
 
 describe('what real front ends sent', () => {
   it('is understood, all of it', () => {
-    expect(ALL.length).toBeGreaterThan(70);
+    expect(ALL.length).toBeGreaterThan(150);
     for (const { bytes, descriptors } of ALL) {
       const header = parseHeader(bytes) as Header;
       expect(header).toMatchObject({ payloadBytes: bytes.length - HEADER_BYTES });

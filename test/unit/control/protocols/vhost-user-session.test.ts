@@ -5,7 +5,7 @@ import { HEADER_BYTES, type Header, parseHeader } from '../../../../control/prot
 import { type RequestName, requestName } from '../../../../control/protocols/vhost-user/requests.ts';
 import { type Answer, touchesGuest } from '../../../../control/protocols/vhost-user/session.ts';
 import { address, type Recorded, recorded, reply, state, table, words } from './front-end.ts';
-import { MIB, places, running, type Stand, stand, USER, VERSION_1 } from './session-rig.ts';
+import { LOG_ALL, MIB, places, running, type Stand, stand, USER, VERSION_1 } from './session-rig.ts';
 
 function play(list: readonly Recorded[], { session, guest }: Stand): { name: RequestName; answer: Answer }[] {
   return list.map(({ bytes, descriptors }) => {
@@ -57,8 +57,32 @@ describe('a real front end', () => {
     expect(one.session.running).toBe(false);
   });
 
+  it('QEMU 7.2 that migrates its guest away has what is written logged, then its rings back', () => {
+    const one = stand();
+    const life = recorded['qemu-leaving'];
+    const end = life.findIndex(({ bytes }) => bytes.startsWith('0b'));
+    const answers = play(life.slice(0, end), one);
+    expect(answers.filter(({ answer }) => answer.refusal !== null)).toEqual([]);
+    expect(one.guest.calls).toContain('log 2048 0');
+    expect(one.guest.agreed & LOG_ALL).toBe(LOG_ALL);
+    expect(one.guest.rings.map(({ place, started }) => [started, place!.log])).toEqual([
+      [true, 0x3f61000n],
+      [true, 0x3f64000n],
+    ]);
+    play(life.slice(end), one);
+    expect(one.session.running).toBe(false);
+  });
+
+  it('QEMU 7.2 to which a guest migrates goes on where the guest was, and has it announced', () => {
+    const one = stand();
+    const answers = play(recorded['qemu-arriving'], one);
+    expect(answers.filter(({ answer }) => answer.refusal !== null)).toEqual([]);
+    expect(one.guest.calls.filter((call) => call.startsWith('base'))).toEqual(['base 0 7', 'base 1 7']);
+    expect(new Set(one.guest.announced)).toEqual(new Set(['02:00:00:00:00:01']));
+  });
+
   it('leaves nothing behind when it goes', () => {
-    for (const list of [recorded.qemu, recorded['virtio-user']]) {
+    for (const list of Object.values(recorded)) {
       const one = stand({ queues: 2 });
       play(list, one);
       one.session.end();
