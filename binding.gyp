@@ -39,6 +39,9 @@
       "cflags!": ["-O3"],
       "cflags_cc!": ["-std=gnu++17", "-O3"],
       "conditions": [
+        ["target_arch=='x64'", {
+          "cflags": ["-mprfchw"]
+        }],
         ["sanitize!=''", {
           "cflags": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g"],
           "ldflags": ["-fsanitize=<(sanitize)"]

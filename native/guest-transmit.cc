@@ -3,7 +3,6 @@
 #include "guest.h"
 
 #include <algorithm>
-#include <immintrin.h>
 
 namespace weft {
 
@@ -16,11 +15,19 @@ constexpr int32_t kSegmentsMax = 256;
 // Buffers that one frame may be spread over; the guest's stack takes far fewer.
 constexpr int32_t kBuffersMax = 256;
 
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 bool acquire(GuestRing& ring) {
   for (int k = 0; k < kLockTries; k++) {
     int32_t free = 0;
     if (ring.lock.compare_exchange_weak(free, 1, std::memory_order_acquire)) return true;
-    _mm_pause();
+    pause();
   }
   return false;
 }
