@@ -2,11 +2,12 @@
 import { linuxBridge } from './linux-bridge.ts';
 import { ovsUserspace, ovsUserspaceTso } from './ovs-userspace.ts';
 import type { Peer } from './peer.ts';
+import { plain } from './plain.ts';
 import { vde } from './vde.ts';
 import { veth } from './veth.ts';
 import { weft } from './weft.ts';
 
-export const PEERS: readonly Peer[] = [weft, linuxBridge, ovsUserspace, ovsUserspaceTso, vde, veth];
+export const PEERS: readonly Peer[] = [weft, linuxBridge, ovsUserspace, ovsUserspaceTso, vde, veth, plain];
 
 /** The peer of that name; throws an Error that lists the names. */
 export function findPeer(name: string): Peer {
