@@ -53,6 +53,12 @@ function validator(schema: z.ZodType) {
   };
 }
 
+/** What the machine refused is told in a sentence; a stack is for what is a mistake of ours. */
+function noteFailure({ log }: AppContext, error: Error, request: string): void {
+  if (!(error instanceof WeftError)) log.error({ err: error, request }, 'a request failed');
+  else log.warn({ request, code: error.code, reason: error.message }, 'a request was refused by the machine');
+}
+
 type Schemas = Readonly<Record<string, z.ZodType>>;
 
 /** Turns a route's zod schemas into what @fastify/swagger reads. */
@@ -101,7 +107,7 @@ export async function buildApp(server: Server, context: AppContext): Promise<Fas
   app.setSerializerCompiler(() => JSON.stringify);
   app.setErrorHandler((error: Error, request, reply) => {
     const { status, body } = errorBody(error);
-    if (status >= 500) context.log.error({ err: error, method: request.method, url: request.url }, 'a request failed');
+    if (status >= 500) noteFailure(context, error, `${request.method} ${request.url}`);
     return reply.code(status).send(body);
   });
   app.setNotFoundHandler((request, reply) => {

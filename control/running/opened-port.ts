@@ -44,10 +44,7 @@ export class OpenedPort implements PortHost, OpenedBacking {
     try {
       opened.#device = await opener.open(model, opened);
     } catch (error) {
-      const { code, message, hint } = error as Partial<DeviceError>;
-      const known = error instanceof DeviceError;
-      const text = message?.startsWith(`${bridge}/`) ? message : `${bridge}/${model.name}: ${message}`;
-      throw new DeviceError(known ? code! : 'open-failed', text, known ? hint! : null, error);
+      throw named(error, `${bridge}/${model.name}`);
     }
     return opened;
   }
@@ -128,12 +125,21 @@ export class OpenedPort implements PortHost, OpenedBacking {
       }, CLOSE_MS_MAX);
     });
     try {
-      await Promise.race([this.device.close(), late]);
+      await Promise.race([this.#end(), late]);
     } catch (error) {
       log.error({ port, reason: (error as Error).message }, 'a device could not be closed');
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Not in the middle of a change that the device asked for. */
+  async #end(): Promise<void> {
+    for (let last: unknown = null; last !== this.#chain; ) {
+      last = this.#chain;
+      await last;
+    }
+    await this.device.close();
   }
 
   #next<T>(step: () => Promise<T>): Promise<T> {
@@ -184,4 +190,11 @@ export class OpenedPort implements PortHost, OpenedBacking {
     );
     return (await Promise.all(orders)).find((result) => result < 0 && result !== EAGAIN_RESULT) ?? 0;
   }
+}
+
+/** The error as one that names its port, if it doesn't yet. */
+function named(error: unknown, subject: string): DeviceError {
+  const { message } = error as Error;
+  if (!(error instanceof DeviceError)) return new DeviceError('open-failed', `${subject}: ${message}`, null, error);
+  return message.startsWith(subject) ? error : new DeviceError(error.code, `${subject}: ${message}`, error.hint, error);
 }

@@ -119,6 +119,7 @@ export class Workshop {
 function throwAll(errors: readonly DeviceError[]): void {
   const [first] = errors;
   if (first === undefined) return;
+  if (errors.length === 1) throw first;
   const more = errors.length > 3 ? `\nand ${errors.length - 3} more` : '';
   const text = errors.slice(0, 3).map(({ message }) => message);
   throw new DeviceError(first.code, text.join('\n') + more, first.hint, first);

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { BODY_BYTES_MAX } from '../../../control/api/app.ts';
 import type { Document } from '../../../control/config/document.ts';
+import { DeviceError } from '../../../control/errors.ts';
 import type { ApplyResult, FdbRow } from '../../../control/switch.ts';
 import { apiRig, rawRequest } from './api-rig.ts';
 import { FakeSwitch, TWO_TENANTS } from './fake-switch.ts';
@@ -213,5 +214,13 @@ describe('errors', () => {
     expect([status, body.error.code, body.error.hint]).toEqual([500, 'internal', 'the daemon’s log says more']);
     expect(rig.logged).toEqual(['a request failed']);
     expect(await rig.client.get('/v1/ports')).toHaveLength(3);
+  });
+
+  it('what the machine refused is a 500 with its sentence, and no mistake of ours in the log', async () => {
+    rig.sw.addPort = () =>
+      Promise.reject(new DeviceError('socket-in-use', 'br0/x: somebody listens at /x', 'Is it you?'));
+    const { status, body } = await raw('POST', '/v1/bridges/br0/ports', '{"name":"x","kind":"null"}');
+    expect([status, body.error.code, body.error.hint]).toEqual([500, 'socket-in-use', 'Is it you?']);
+    expect(rig.logged).toEqual(['a request was refused by the machine']);
   });
 });
