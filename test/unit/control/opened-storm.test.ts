@@ -9,6 +9,7 @@ import { DeviceError } from '../../../control/errors.ts';
 import type { PortModel } from '../../../control/model/model.ts';
 import { Captures } from '../../../control/running/captures.ts';
 import { attachmentOf } from '../../../control/running/executor.ts';
+import type { Foundation } from '../../../control/running/foundation.ts';
 import { RunningSwitch } from '../../../control/running/running-switch.ts';
 import type { NewOrder, WorkerPool } from '../../../control/workers/pool.ts';
 import { randomFrom, seedFor } from '../../seed.ts';
@@ -114,6 +115,20 @@ class StormDevice extends FakeDevice {
   }
 }
 
+/** Every worker serves what there is, and only ports' devices are open. */
+function expectWanted(base: Foundation, pool: StormPool, devices: readonly StormDevice[]): void {
+  const wanted = new Map(
+    base.book
+      .ports()
+      .flatMap(({ number, device }) =>
+        device?.by === 'opener' && device.device.handle !== null ? [[number, device.device.handle] as const] : [],
+      ),
+  );
+  for (const serving of pool.serving) expect(new Map([...serving].sort())).toEqual(new Map([...wanted].sort()));
+  for (const state of base.book.ports()) expect(state.up).toBe(state.device?.by === 'opener' && state.device.device.up);
+  expect(devices.filter(({ ended }) => !ended)).toHaveLength(base.book.ports().length);
+}
+
 async function storm(random: Random): Promise<void> {
   let handles = 0;
   let storming = true;
@@ -173,16 +188,7 @@ async function storm(random: Random): Promise<void> {
   await sw.apply(sw.config(), { dryRun: false });
   await sw.apply(sw.config(), { dryRun: false });
   expect(wrong).toEqual([]);
-  const wanted = new Map(
-    base.book
-      .ports()
-      .flatMap(({ number, device }) =>
-        device?.by === 'opener' && device.device.handle !== null ? [[number, device.device.handle] as const] : [],
-      ),
-  );
-  for (const serving of pool.serving) expect(new Map([...serving].sort())).toEqual(new Map([...wanted].sort()));
-  for (const state of base.book.ports()) expect(state.up).toBe(state.device?.by === 'opener' && state.device.device.up);
-  expect(devices.filter(({ ended }) => !ended)).toHaveLength(base.book.ports().length);
+  expectWanted(base, pool, devices);
   await sw.close();
   expect(devices.every(({ ended }) => ended)).toBe(true);
 }
