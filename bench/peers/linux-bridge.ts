@@ -2,6 +2,7 @@
 // so "pinned" pins the sender and the receiver only.
 import { missingCommand, run } from '../system/process.ts';
 import type { Peer } from './peer.ts';
+import { vethWires } from './veth-wires.ts';
 
 export const linuxBridge: Peer = {
   name: 'linux-bridge',
@@ -12,14 +13,8 @@ export const linuxBridge: Peer = {
     await run(['ip', 'link', 'add', bridge, 'type', 'bridge']);
     site.cleanup.defer(`removing bridge ${bridge}`, () => run(['ip', 'link', 'del', bridge]));
     await run(['ip', 'link', 'set', bridge, 'addrgenmode', 'none', 'up']);
-    const devices = [`${site.prefix}a`, `${site.prefix}b`] as const;
-    for (const index of [0, 1] as const) {
-      const near = `${site.prefix}p${index}`;
-      const namespace = site.namespaces[index];
-      await run(['ip', 'link', 'add', near, 'type', 'veth', 'peer', 'name', devices[index], 'netns', namespace]);
-      site.cleanup.defer(`removing veth ${near}`, () => run(['ip', 'link', 'del', near]));
-      await run(['ip', 'link', 'set', near, 'addrgenmode', 'none', 'master', bridge, 'up']);
-    }
+    const { devices, near } = await vethWires(site);
+    for (const device of near) await run(['ip', 'link', 'set', device, 'master', bridge]);
     return { devices, pid: null, stop: async () => {} };
   },
 };

@@ -1,4 +1,4 @@
-// Open vSwitch's userspace datapath (datapath_type=netdev) on TAPs, with a database of its own in the site's folder and in a namespace of its
+// Open vSwitch's userspace datapath (datapath_type=netdev) on TAPs or veths, with a database of its own in the site's folder and in a namespace of its
 // own, so that a running Open vSwitch is not touched. The TSO variant needs the daemon that was built with DPDK; DPDK itself isn't started.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,21 +6,53 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon, missingCommand, run } from '../system/process.ts';
 import { addNamespace, type Site } from '../system/site.ts';
 import type { Peer } from './peer.ts';
+import { vethWires } from './veth-wires.ts';
 
 const PLAIN_DAEMON = 'ovs-vswitchd';
 const DPDK_DAEMON = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
 
-export const ovsUserspace: Peer = ovsPeer('ovs-userspace', false);
-export const ovsUserspaceTso: Peer = ovsPeer('ovs-userspace-tso', true);
+export const ovsUserspace: Peer = ovsPeer('ovs-userspace', false, onTaps);
+export const ovsUserspaceTso: Peer = ovsPeer('ovs-userspace-tso', true, onTaps);
+export const ovsUserspaceVeth: Peer = ovsPeer('ovs-userspace-veth', false, onVeths);
+export const ovsUserspaceTsoVeth: Peer = ovsPeer('ovs-userspace-tso-veth', true, onVeths);
 
-function ovsPeer(name: string, tso: boolean): Peer {
+type Vsctl = (...args: string[]) => Promise<string>;
+
+/** Adds the bridge's two ports, in the namespace of the daemon; answers the hosts' devices. */
+type AddPorts = (site: Site, space: string, vsctl: Vsctl, tso: boolean) => Promise<readonly [string, string]>;
+
+async function onTaps(site: Site, space: string, vsctl: Vsctl): Promise<readonly [string, string]> {
+  const devices = [`${site.prefix}a`, `${site.prefix}b`] as const;
+  for (const index of [0, 1] as const) {
+    await vsctl('add-port', bridgeOf(site), devices[index], '--', 'set', 'interface', devices[index], 'type=tap');
+    await run(['ip', '-n', space, 'link', 'set', devices[index], 'netns', site.namespaces[index]]);
+  }
+  return devices;
+}
+
+/** Packet sockets. Without TSO it hands unfinished checksums on as they are, so the hosts must finish them, as its manual says. */
+async function onVeths(site: Site, space: string, vsctl: Vsctl, tso: boolean): Promise<readonly [string, string]> {
+  const { devices, near } = await vethWires(site, space);
+  for (const index of [0, 1] as const) {
+    if (!tso) await run(['ethtool', '-K', devices[index], 'tx', 'off'], { namespace: site.namespaces[index] });
+    await vsctl('add-port', bridgeOf(site), near[index]);
+  }
+  return devices;
+}
+
+function bridgeOf(site: Site): string {
+  return `${site.prefix}br`;
+}
+
+function ovsPeer(name: string, tso: boolean, addPorts: AddPorts): Peer {
   const daemon = tso ? DPDK_DAEMON : PLAIN_DAEMON;
   const needed = tso ? 'openvswitch-switch and openvswitch-switch-dpdk' : 'openvswitch-switch';
   return {
     name,
-    about: `Open vSwitch's userspace datapath on TAPs${tso ? ', with userspace-tso-enable' : ''}`,
-    available: async () => missingCommand([daemon, 'ovs-vsctl', 'ovsdb-tool', 'ovsdb-server'], needed),
+    about: `Open vSwitch's userspace datapath on ${addPorts === onTaps ? 'TAPs' : 'veths'}${tso ? ', with userspace-tso-enable' : ''}`,
+    available: async () =>
+      missingCommand([daemon, 'ovs-vsctl', 'ovsdb-tool', 'ovsdb-server', 'ethtool'], `${needed}, ethtool`),
     start: async (site) => {
       const space = await addNamespace(`${site.prefix}-s`, site.cleanup);
       const vsctl = await startDatabase(site);
@@ -31,13 +63,9 @@ function ovsPeer(name: string, tso: boolean): Peer {
         cpus: site.switchCpus,
         env: ovsEnvironment(site),
       });
-      const bridge = `${site.prefix}br`;
+      const bridge = bridgeOf(site);
       await vsctl('add-br', bridge, '--', 'set', 'bridge', bridge, 'datapath_type=netdev');
-      const devices = [`${site.prefix}a`, `${site.prefix}b`] as const;
-      for (const index of [0, 1] as const) {
-        await vsctl('add-port', bridge, devices[index], '--', 'set', 'interface', devices[index], 'type=tap');
-        await run(['ip', '-n', space, 'link', 'set', devices[index], 'netns', site.namespaces[index]]);
-      }
+      const devices = await addPorts(site, space, vsctl, tso);
       if (!vswitchd.running) throw new Error(`${daemon} ended: ${vswitchd.output.slice(-400)}`);
       return { devices, pid: vswitchd.pid, stop: () => vswitchd.stop() };
     },
@@ -50,7 +78,7 @@ function ovsEnvironment(site: Site): NodeJS.ProcessEnv {
 }
 
 /** Starts ovsdb-server and returns ovs-vsctl bound to it. */
-async function startDatabase(site: Site): Promise<(...args: string[]) => Promise<string>> {
+async function startDatabase(site: Site): Promise<Vsctl> {
   const file = join(site.folder, 'conf.db');
   const socket = join(site.folder, 'db.sock');
   await run(['ovsdb-tool', 'create', file, SCHEMA]);

@@ -17,8 +17,14 @@ export interface TapPort {
   readonly netns?: string;
 }
 
+export interface NetdevPort {
+  readonly name: string;
+  readonly kind: 'netdev';
+  readonly device: string;
+}
+
 export interface WeftOptions {
-  readonly ports: readonly TapPort[];
+  readonly ports: readonly (TapPort | NetdevPort)[];
   readonly idle?: Idle | undefined;
   readonly workers?: number | undefined;
   /** How long to wait for `ready`; default 20 s. */
@@ -50,6 +56,11 @@ export function weftMissing(): string | null {
 /** A TAP port; without a namespace its device stays where weft runs. */
 export function tapPort(name: string, device: string, netns?: string): TapPort {
   return { name, kind: 'tap', device, ...(netns === undefined ? {} : { netns }) };
+}
+
+/** A port of an interface where weft runs. */
+export function netdevPort(name: string, device: string): NetdevPort {
+  return { name, kind: 'netdev', device };
 }
 
 /** The document; what isn't asked for is left to weft's defaults. The metrics' port is always our own, so that two can run at once. */

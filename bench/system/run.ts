@@ -8,6 +8,7 @@ import { cleanUpAll, cleanUpOnSignals } from './cleanup.ts';
 import type { Context, Scenario } from './context.ts';
 import { idleCpu, memory, startTime, thousandTaps } from './footprint.ts';
 import { frames60 } from './frames.ts';
+import { netdev } from './netdev.ts';
 import { missingCommand } from './process.ts';
 import { roundTrip } from './round-trip.ts';
 import { removeStale } from './site.ts';
@@ -16,6 +17,7 @@ import { tcp } from './tcp.ts';
 export const SCENARIOS: readonly Scenario[] = [
   tcp,
   frames60,
+  netdev,
   roundTrip,
   thousandTaps,
   idleCpu,

@@ -48,6 +48,8 @@ export class NetdevDevice implements PortDevice {
   #takes = 0;
   /** Lost in the rings of interfaces that were there before. */
   #missed = 0;
+  /** Events of the open interface so far. */
+  #heard = 0;
   #chain: Promise<unknown> = Promise.resolve();
   #retry: NodeJS.Timeout | undefined;
   #pause = RETRY_MS;
@@ -134,6 +136,7 @@ export class NetdevDevice implements PortDevice {
   }
 
   #follow(opened: Opened, event: Extract<LinkEvent, { readonly index: number }>): void {
+    this.#heard++;
     switch (event.type) {
       case 'device-vanished':
         this.#later(() => this.#review());
@@ -172,7 +175,10 @@ export class NetdevDevice implements PortDevice {
 
   /** Looks at what is there, and makes the port so. */
   async #review(): Promise<void> {
+    const heard = this.#heard;
     const all = await this.#parts.interfaces.see();
+    // What was heard meanwhile may be newer than what was seen.
+    if (heard !== this.#heard) return this.#review();
     const opened = this.#opened;
     const same = all.find(({ index }) => index === opened?.index);
     if (opened !== null && same !== undefined) {
