@@ -1,9 +1,10 @@
 // A datagram socket's end of a port: QEMU's `-netdev dgram`, a frame in each datagram. One worker receives, up to 64 at a call; every
-// worker sends, and needs no lock for it. What the other side's queue has no room for is refused.
+// worker sends, and needs no lock for it. What the other side's queue has no room for waits in a bounded one of ours; the rest is refused.
 #include <algorithm>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "backlog.h"
 #include "carrier.h"
 #include "slots.h"
 #include "socket-device.h"
@@ -48,15 +49,11 @@ class DgramCarrier : public Carrier {
   DgramCarrier(Dgram& dgram, bool receives, int32_t port) : dgram_(dgram), receives_(receives), port_(port) {}
 
   int watch(int epoll, uint64_t key) override {
-    if (!receives_) return 0;
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLET;
-    event.data.u64 = key;
-    return ::epoll_ctl(epoll, EPOLL_CTL_ADD, dgram_.socket.get(), &event) < 0 ? -errno : 0;
+    epoll_ = epoll;
+    key_ = key;
+    return control(EPOLL_CTL_ADD);
   }
-  void unwatch(int epoll) override {
-    if (receives_) ::epoll_ctl(epoll, EPOLL_CTL_DEL, dgram_.socket.get(), nullptr);
-  }
+  void unwatch(int epoll) override { ::epoll_ctl(epoll, EPOLL_CTL_DEL, dgram_.socket.get(), nullptr); }
   bool is_polled() const override { return false; }
   bool is_there() const { return tails_.is_there(); }
 
@@ -65,6 +62,9 @@ class DgramCarrier : public Carrier {
   void release() override {}
 
  private:
+  int control(int operation);
+  int32_t go_on();
+  int32_t reason_of(int error);
   bool has_room() const { return messages_used_ < kMessagesMax && pieces_used_ + 1 + kPiecesOfFrameMax <= kPiecesMax; }
   void put(int32_t entry, const Range* pieces, int32_t count);
   int32_t put_finished(Slots& slots, int32_t entry);
@@ -75,7 +75,11 @@ class DgramCarrier : public Carrier {
   Dgram& dgram_;  // held by the queue's end
   const bool receives_;
   const int32_t port_;
+  int epoll_ = -1;
+  uint64_t key_ = 0;
+  bool waits_ = false;  // for room to send what is in the backlog
   Tails tails_;
+  Backlog backlog_;
   mmsghdr messages_[kMessagesMax] = {};
   iovec pieces_[kPiecesMax] = {};
   int32_t entries_[kMessagesMax] = {};
@@ -122,10 +126,47 @@ void DgramCarrier::refuse(Slots& slots, uint32_t message, int32_t reason) {
   if (reason == kDropEgressFull) dgram_.full.fetch_add(1, std::memory_order_relaxed);
 }
 
+/// Asks epoll for what this worker wants: to receive, and to send on while it waits. 0, or −errno.
+int DgramCarrier::control(int operation) {
+  epoll_event event{};
+  event.events = EPOLLET | (receives_ ? static_cast<uint32_t>(EPOLLIN) : 0u) | (waits_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+  event.data.u64 = key_;
+  return ::epoll_ctl(epoll_, operation, dgram_.socket.get(), &event) < 0 ? -errno : 0;
+}
+
+/// A peer that talks to somebody else only (EPERM) is none, like one that is gone.
+int32_t DgramCarrier::reason_of(int error) {
+  const int32_t reason = error == EPERM ? kDropEgressDown : Slots::reason_of(error);
+  if (reason == kDropEgressDown) dgram_.end(-error);
+  return reason;
+}
+
+/// Sends what waits. 0, or why some of it has to wait on; without a reader it is lost with the rest of his queue.
+int32_t DgramCarrier::go_on() {
+  int32_t reason = 0;
+  while (!backlog_.is_empty() && reason == 0) {
+    const uint32_t count = backlog_.first(messages_, pieces_, kMessagesMax);
+    const int sent = uninterrupted([&] { return ::sendmmsg(dgram_.socket.get(), messages_, count, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    if (sent < 0) reason = reason_of(errno);
+    backlog_.drop(static_cast<uint32_t>(std::max(sent, 0)));
+    if (reason == kDropEgressDown) backlog_.clear();
+    // One datagram that can't be sent says nothing of the next.
+    if (reason != 0 && reason != kDropEgressDown && reason != kDropEgressFull) {
+      backlog_.drop(1);
+      reason = 0;
+    }
+  }
+  if (waits_ == !backlog_.is_empty()) return reason;
+  waits_ = !waits_;
+  control(EPOLL_CTL_MOD);
+  return reason;
+}
+
 /// Sends what was put. 0, or why the other side takes no more; then all that was not sent is refused.
 int32_t DgramCarrier::flush(Slots& slots) {
   uint32_t k = 0;
-  int32_t reason = 0;
+  bool is_full = false;
+  int32_t reason = backlog_.is_empty() ? 0 : kDropEgressFull;
   while (k < messages_used_) {
     if (reason == 0) {
       const int sent = uninterrupted([&] { return ::sendmmsg(dgram_.socket.get(), messages_ + k, messages_used_ - k, MSG_NOSIGNAL | MSG_DONTWAIT); });
@@ -133,21 +174,31 @@ int32_t DgramCarrier::flush(Slots& slots) {
         k += static_cast<uint32_t>(sent);
         continue;
       }
-      reason = errno == EPERM ? kDropEgressDown : Slots::reason_of(errno);
-      if (reason == kDropEgressDown) dgram_.end(-errno);
+      reason = reason_of(errno);
     }
+    if (reason == kDropEgressFull && !is_full && backlog_.put(messages_[k].msg_hdr)) {
+      k++;
+      continue;
+    }
+    is_full |= reason == kDropEgressFull;
     refuse(slots, k++, reason);
     // One datagram that can't be sent says nothing of the next.
     if (reason == kDropEgressRefused || reason == kDropEgressError) reason = 0;
   }
   messages_used_ = pieces_used_ = 0;
-  return reason;
+  if (!waits_ && !backlog_.is_empty()) {
+    waits_ = true;
+    control(EPOLL_CTL_MOD);
+  }
+  // While there is room to wait, the next ones may wait too.
+  return reason == kDropEgressFull && !is_full ? 0 : reason;
 }
 
 void DgramCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {
-  int32_t reason = dgram_.is_over() ? kDropEgressDown : 0;
   int32_t k = 0;
-  refused_ = -1;
+  refused_ = place_ = -1;
+  int32_t reason = dgram_.is_over() ? kDropEgressDown : go_on();
+  if (reason == kDropEgressFull) reason = 0;
   for (; k < count && reason == 0; k++) {
     place_ = k;
     if ((entries[k] & (kFinishChecksum | kFinishSegment)) != 0) {
@@ -181,6 +232,7 @@ void DgramCarrier::list(Slots& slots, int32_t slot, uint32_t index) {
 
 /// A datagram's head goes straight into its slot. Tails lie here until the next call, by which this turn's frames were sent.
 Found DgramCarrier::receive(Slots& slots, int32_t most) {
+  if (waits_) go_on();
   if (!receives_) return Found::kDry;
   int32_t asked = std::min(most, kBatchMax);
   asked = std::min(asked, slots.large_room());
