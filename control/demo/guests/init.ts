@@ -1,6 +1,6 @@
 /**
  * What runs in a guest: the text of its /init, for busybox's shell. It loads the modules that image.ts put there, in order, and then carries
- * out commands that come over the second serial line (vm.ts), one after the other.
+ * out commands that come over a virtio port (vm.ts), one after the other. A port, since an emulated UART loses an interrupt now and then.
  *
  * A request is a line `NUMBER SECONDS COMMAND`, the command in base64; an answer is `NUMBER`, lines of base64, `NUMBER end STATUS`.
  */
@@ -20,8 +20,7 @@ mount -t devtmpfs dev /dev
 mount -t tmpfs run /run
 while read -r module; do insmod /lib/modules/$module; done </${MODULES_FILE}
 ip link set lo up
-exec </dev/ttyS1 >/dev/ttyS1 2>/dev/console
-stty raw -echo
+exec 3<>/dev/vport0p1 <&3 >&3 3>&- 2>/dev/console
 echo
 echo ${READY}
 while read -r number seconds command; do

@@ -7,8 +7,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { WeftError } from '../../errors.ts';
 
-/** Virtio over PCI with its network card, and VLAN devices. virtio_pci names the first two only in newer kernels. */
-const WANTED = ['virtio_pci_modern_dev', 'virtio_pci_legacy_dev', 'virtio_pci', 'virtio_net', '8021q'];
+/** Virtio over PCI with its port for commands and its network card, and VLAN devices. virtio_pci names the first two only in newer kernels. */
+const WANTED = [
+  'virtio_pci_modern_dev',
+  'virtio_pci_legacy_dev',
+  'virtio_pci',
+  'virtio_console',
+  'virtio_net',
+  '8021q',
+];
 const SUFFIX = /\.ko(\.xz)?$/;
 
 export interface Module {

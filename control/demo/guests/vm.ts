@@ -2,7 +2,7 @@
  * A QEMU guest of image.ts: started, asked to run commands, reset, ended. Used by the demo and by the tests' rig; main thread. Emulated in
  * software, so that it needs neither KVM nor root. It ends with this process, where the command setpriv can arrange that.
  *
- * Its kernel's messages go to a file; commands go over a second serial line, which is QEMU's stdin and stdout (init.ts has the form).
+ * Its kernel's messages go to a file; commands go over a virtio port, which is QEMU's stdin and stdout (init.ts has the form).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -61,7 +61,15 @@ export function qemuArguments(options: VmOptions, consoleFile: string): string[]
     ...(shared ? ['-object', backend, '-machine', 'pc,memory-backend=ram'] : ['-machine', 'pc']),
     ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', KERNEL],
     ...['-chardev', `socket,id=monitor,fd=${MONITOR}`, '-mon', 'chardev=monitor,mode=readline'],
-    ...['-chardev', `file,id=console,path=${consoleFile}`, '-serial', 'chardev:console', '-serial', 'stdio'],
+    ...['-chardev', `file,id=console,path=${consoleFile}`, '-serial', 'chardev:console'],
+    ...[
+      '-chardev',
+      'stdio,id=agent,signal=off',
+      '-device',
+      'virtio-serial-pci',
+      '-device',
+      'virtserialport,chardev=agent',
+    ],
     ...args,
   ];
 }
