@@ -105,7 +105,11 @@ Napi::Value set_base(const Napi::CallbackInfo& info) {
   const auto device = guest(info);
   GuestRing* const ring = ring_of(device, info);
   const int failed = ring == nullptr ? -EINVAL : changeable(device);
-  if (failed == 0) ring->resume(info[2].IsNumber() ? number(info, 2) & 0xffff : -1);
+  if (failed == 0) {
+    ring->resume(info[2].IsNumber() ? number(info, 2) & 0xffff : -1);
+    // A guest that was rebooted starts its rings anew in the memory that it had.
+    if (!device->memory.is_lost()) device->broken.store(nullptr);
+  }
   return answer(info, failed);
 }
 

@@ -89,6 +89,8 @@ void GuestCarrier::release() {
 bool GuestCarrier::arm() {
   if (sources_count_ == 0 || device_->broken.load(std::memory_order_relaxed) != nullptr) return false;
   for (int32_t s = 0; s < sources_count_; s++) sources_[s].ring->want_notifications();
+  // A file that was cut short looks like a ring at rest.
+  if (device_->memory.is_lost()) device_->break_down("");
   // What the guest offered before it could see that must be seen by us.
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   for (int32_t s = 0; s < sources_count_; s++) {

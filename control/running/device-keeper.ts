@@ -26,7 +26,10 @@ export class DeviceKeeper {
     if (this.#due.size === 1) this.#inTurn(() => this.#follow());
   }
 
-  /** Down first in the tables, then the workers, then up in the tables: no frame is listed for what can't take it. */
+  /**
+   * Up and down first in the tables, then the workers: nothing is listed for what was lost, and what a guest has waiting when its rings are
+   * attached is not dropped as coming from a port that is down. Takes grow only when workers serve the device.
+   */
   async #follow(): Promise<void> {
     const { book, counters } = this.#base;
     const due = [...this.#due].flatMap((opened): Followed[] => {
@@ -38,7 +41,8 @@ export class DeviceKeeper {
     const were = new Map(due.map(({ state }) => [state, state.up]));
     const fallen = due.filter(({ state, opened }) => state.up && !opened.up);
     for (const { state } of fallen) counters.flushPort(state.number);
-    await this.#adopt(due, (taken, takes) => taken & takes, fallen);
+    const risen = due.filter(({ state, opened }) => !state.up && opened.up);
+    await this.#adopt(due, (taken, takes) => taken & takes, [...fallen, ...risen]);
     await Promise.all(due.map(({ opened }) => opened.follow()));
     await this.#adopt(due, (_, takes) => takes, due);
     for (const { state } of due) if (were.get(state) !== state.up) this.#base.tell(state);

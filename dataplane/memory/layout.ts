@@ -98,6 +98,8 @@ export const BlockCell = {
   BUSY_NS: 1,
   TURNS: 2,
   FRAMES: 3,
+  /** Half-written entries of the FDB that were met, and taken for misses. */
+  TORN_READS: 4,
   FLOWS: 5,
   SENT_NS: 8,
   /** The reading before NOW_NS, and how long the frames of that turn stayed. */

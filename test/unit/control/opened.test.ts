@@ -102,25 +102,35 @@ describe('adding', () => {
 });
 
 describe('a device that changes', () => {
-  it('comes up: workers first, then the tables and the event; goes down the other way round', async () => {
+  it('comes up in the tables before its first frame is received, and takes what it can once workers serve it; goes down first in the tables', async () => {
     const { base, apply, opener, settle, events, since, state, takesIn } = opened();
     await apply([], [vm('a', { fdb: [{ mac: MAC }] })]);
     since();
     events.length = 0;
-    const upAt: boolean[] = [];
-    base.publish = async () => void upAt.push(state('a').up);
+    const upAt: [boolean, string][] = [];
+    const before: string[] = [];
+    base.publish = async () => {
+      before.push(...since());
+      upAt.push([state('a').up, before.join()]);
+    };
     opener.device('a').come(7, Takes.CHECKSUM);
     opener.device('a').host.changed();
     opener.device('a').host.changed();
     expect(state('a').up).toBe(false);
     await settle();
-    expect(since()).toEqual(['attach 7']);
-    expect([upAt.splice(0), takesIn('a')]).toEqual([[true], Takes.CHECKSUM]);
+    expect([upAt.splice(0), takesIn('a')]).toEqual([
+      [
+        [true, ''],
+        [true, 'attach 7'],
+      ],
+      Takes.CHECKSUM,
+    ]);
+    before.length = 0;
     opener.device('a').go();
     opener.device('a').host.changed();
     await settle();
     expect(since()).toEqual(['detach', 'sync']);
-    expect(upAt).toEqual([false]);
+    expect(upAt).toEqual([[false, '']]);
     expect(events.map(({ type }) => type)).toEqual(['port-up', 'port-down']);
     expect(events[1]).toMatchObject({ reason: 'the guest is gone' });
   });
