@@ -53,6 +53,17 @@ const BARS: Readonly<Record<string, Bar>> = {
   'churn|A↔B frames lost|': atMost(0, 0),
   'worker-kill|outage|': atMost(100, 20),
   'worker-kill|lost on other flows|': atMost(0, 0),
+  'guests-64|vhost-user ↔ vhost-user|ovs-dpdk': atLeast(1.25, 1.5),
+  'guests-512|vhost-user ↔ vhost-user|ovs-dpdk': atLeast(2, 2.5),
+  'guests-1518|vhost-user ↔ vhost-user|ovs-dpdk': atLeast(1.6, 2),
+  'guests-9000|vhost-user ↔ vhost-user|ovs-dpdk': atLeast(1.5, 2),
+  'guests-64|vhost-user ↔ vhost-user|dpdk-patch': atLeast(0.8, 1),
+  'guests-512|vhost-user ↔ vhost-user|dpdk-patch': atLeast(1.5, 2),
+  'guests-1518|vhost-user ↔ vhost-user|dpdk-patch': atLeast(1.4, 1.8),
+  'guests-64|busy time per frame|': atMost(50, 30),
+  'guests-vlan|64 B: push and pop vs neither|weft': atLeast(0.9, 0.95),
+  'guests-vlan|512 B: push and pop vs neither|weft': atLeast(0.9, 0.95),
+  'guests-idle|16 guests|': atMost(1, 0.1),
 };
 
 /** The bar for a row, or null when there is none. `against` is '' for an absolute value. */

@@ -1,7 +1,8 @@
-// `npm run bench -- micro|path|system`: measures, prints a markdown table on stdout and writes table, JSON and picture to bench/out/.
+// `npm run bench -- micro|path|system|guests`: measures, prints a markdown table on stdout and writes table, JSON and picture to bench/out/.
 // Progress goes to stderr. Exit codes: 0 measured, 1 failed or a "must" missed with --strict, 2 wrong usage.
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { GUEST_SCENARIOS, GUEST_SWITCHES, runGuests } from './guests/run.ts';
 import { describeMachine } from './machine.ts';
 import { PEERS } from './peers/all.ts';
 import { markdownReport, type Report, writeReport } from './report.ts';
@@ -38,7 +39,8 @@ Examples:
   npm run bench -- system                               real devices, against every switch that is installed (root)
   npm run bench -- system --quick --only tcp            one second and one pair: to see that it works
   npm run bench -- system --only frames-60 --against linux-bridge --pairs 9
-  npm run bench -- system --subject vde --against linux-bridge --only tcp`;
+  npm run bench -- system --subject vde --against linux-bridge --only tcp
+  npm run bench -- guests --only guests-64,guests-512   guests' shared memory, against Open vSwitch with DPDK (root)`;
 
 function wholeNumber(text: string): number {
   const value = Number(text);
@@ -95,26 +97,32 @@ function makeProgram(): Command {
   program.showHelpAfterError('(--help shows what there is)').addHelpText('after', EXAMPLES);
   addLevel(program, 'micro', 'one function at a time, by benchmark.js', (flags) => runLevel('micro', flags));
   addLevel(program, 'path', 'the whole path over memory ports, one core', (flags) => runLevel('path', flags));
-  const names = PEERS.map((peer) => peer.name);
-  const system = addLevel(
-    program,
-    'system',
-    'real devices and processes, against other switches (root)',
-    async (flags) => {
+  const levels = [
+    ['system', 'real devices and processes, against other switches (root)', runSystem, SCENARIOS, PEERS],
+    ['guests', 'vhost-user guests, against other switches (root, DPDK)', runGuests, GUEST_SCENARIOS, GUEST_SWITCHES],
+  ] as const;
+  for (const [name, about, run, scenarios, switches] of levels) {
+    const level = addLevel(program, name, about, async (flags) => {
       const options = { ...levelOptions(flags), subject: flags.subject ?? 'weft', against: flags.against ?? [] };
-      await finish('system', flags, await runSystem(options));
-    },
-  );
-  system
-    .addOption(new Option('--subject <name>', 'the switch that is measured').choices(names).default('weft'))
-    .addOption(
-      new Option('--against <names>', 'the switches to compare with').argParser(collect).default([], 'all installed'),
-    )
-    .addHelpText('after', `\nScenarios:\n${listed(SCENARIOS)}\n\nSwitches:\n${listed(PEERS)}`);
+      await finish(name, flags, await run(options));
+    });
+    addSwitches(level, scenarios, switches);
+  }
   return program;
 }
 
-function listed(things: readonly { name: string; about: string }[]): string {
+type Named = readonly { readonly name: string; readonly about: string }[];
+
+function addSwitches(level: Command, scenarios: Named, switches: Named): void {
+  const names = switches.map(({ name }) => name);
+  const against = 'the switches to compare with';
+  level
+    .addOption(new Option('--subject <name>', 'the switch that is measured').choices(names).default('weft'))
+    .addOption(new Option('--against <names>', against).argParser(collect).default([], 'all installed'))
+    .addHelpText('after', `\nScenarios:\n${listed(scenarios)}\n\nSwitches:\n${listed(switches)}`);
+}
+
+function listed(things: Named): string {
   return things.map(({ name, about }) => `  ${name.padEnd(18)}${about}`).join('\n');
 }
 

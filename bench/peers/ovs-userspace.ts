@@ -1,23 +1,17 @@
 // Open vSwitch's userspace datapath (datapath_type=netdev) on TAPs or veths, with a database of its own in the site's folder and in a namespace of its
 // own, so that a running Open vSwitch is not touched. The TSO variant needs the daemon that was built with DPDK; DPDK itself isn't started.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon, missingCommand, run } from '../system/process.ts';
 import { addNamespace, type Site } from '../system/site.ts';
+import { DPDK_DAEMON, startDatabase, type Vsctl } from './ovs-database.ts';
 import type { Peer } from './peer.ts';
 import { vethWires } from './veth-wires.ts';
 
 const PLAIN_DAEMON = 'ovs-vswitchd';
-const DPDK_DAEMON = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
-const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
 
 export const ovsUserspace: Peer = ovsPeer('ovs-userspace', false, onTaps);
 export const ovsUserspaceTso: Peer = ovsPeer('ovs-userspace-tso', true, onTaps);
 export const ovsUserspaceVeth: Peer = ovsPeer('ovs-userspace-veth', false, onVeths);
 export const ovsUserspaceTsoVeth: Peer = ovsPeer('ovs-userspace-tso-veth', true, onVeths);
-
-type Vsctl = (...args: string[]) => Promise<string>;
 
 /** Adds the bridge's two ports, in the namespace of the daemon; answers the hosts' devices. */
 type AddPorts = (site: Site, space: string, vsctl: Vsctl, tso: boolean) => Promise<readonly [string, string]>;
@@ -55,13 +49,12 @@ function ovsPeer(name: string, tso: boolean, addPorts: AddPorts): Peer {
       missingCommand([daemon, 'ovs-vsctl', 'ovsdb-tool', 'ovsdb-server', 'ethtool'], `${needed}, ethtool`),
     start: async (site) => {
       const space = await addNamespace(`${site.prefix}-s`, site.cleanup);
-      const vsctl = await startDatabase(site);
+      const { vsctl, database, env } = await startDatabase(site);
       if (tso) await vsctl('--no-wait', 'set', 'Open_vSwitch', '.', 'other_config:userspace-tso-enable=true');
-      const database = `unix:${join(site.folder, 'db.sock')}`;
       const vswitchd = new Daemon([daemon, database], site.cleanup, {
         namespace: space,
         cpus: site.switchCpus,
-        env: ovsEnvironment(site),
+        env,
       });
       const bridge = bridgeOf(site);
       await vsctl('add-br', bridge, '--', 'set', 'bridge', bridge, 'datapath_type=netdev');
@@ -70,24 +63,4 @@ function ovsPeer(name: string, tso: boolean, addPorts: AddPorts): Peer {
       return { devices, pid: vswitchd.pid, stop: () => vswitchd.stop() };
     },
   };
-}
-
-function ovsEnvironment(site: Site): NodeJS.ProcessEnv {
-  const { folder } = site;
-  return { OVS_RUNDIR: folder, OVS_DBDIR: folder, OVS_LOGDIR: folder, OVS_SYSCONFDIR: folder };
-}
-
-/** Starts ovsdb-server and returns ovs-vsctl bound to it. */
-async function startDatabase(site: Site): Promise<Vsctl> {
-  const file = join(site.folder, 'conf.db');
-  const socket = join(site.folder, 'db.sock');
-  await run(['ovsdb-tool', 'create', file, SCHEMA]);
-  const server = new Daemon(['ovsdb-server', `--remote=punix:${socket}`, file], site.cleanup, {
-    env: ovsEnvironment(site),
-  });
-  const vsctl = (...args: string[]) => run(['ovs-vsctl', `--db=unix:${socket}`, '--timeout=20', ...args]);
-  for (let tries = 0; !existsSync(socket) && tries < 500; tries++) await sleep(10);
-  if (!server.running) throw new Error(`ovsdb-server ended: ${server.output.slice(-400)}`);
-  await vsctl('--no-wait', 'init');
-  return vsctl;
 }

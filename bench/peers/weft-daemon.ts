@@ -7,7 +7,7 @@ import { Client } from 'undici';
 import { stringify } from 'yaml';
 import { projectRoot } from '../root.ts';
 import { Daemon } from '../system/process.ts';
-import type { Site } from '../system/site.ts';
+import type { Workplace } from '../system/site.ts';
 import type { Idle } from './peer.ts';
 
 export interface TapPort {
@@ -23,10 +23,24 @@ export interface NetdevPort {
   readonly device: string;
 }
 
+/** A port of a guest. `vlan` is as in the document. */
+export interface GuestPort {
+  readonly name: string;
+  readonly kind: 'vhost-user';
+  readonly socket: string;
+  readonly mode: 'client' | 'server';
+  readonly mtu?: number;
+  readonly vlan?:
+    | { readonly mode: 'access'; readonly tag: number }
+    | { readonly mode: 'trunk'; readonly trunks: readonly number[] };
+}
+
 export interface WeftOptions {
-  readonly ports: readonly (TapPort | NetdevPort)[];
+  readonly ports: readonly (TapPort | NetdevPort | GuestPort)[];
   readonly idle?: Idle | undefined;
   readonly workers?: number | undefined;
+  /** A CPU for each worker; the workers are pinned then, and the process isn't. */
+  readonly cpus?: readonly number[] | undefined;
   /** How long to wait for `ready`; default 20 s. */
   readonly seconds?: number;
 }
@@ -67,6 +81,7 @@ export function netdevPort(name: string, device: string): NetdevPort {
 export function weftDocument(options: WeftOptions, metricsPort: number): object {
   const workers = {
     ...(options.workers === undefined ? {} : { count: options.workers }),
+    ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
     ...(options.idle === undefined ? {} : { idle: options.idle }),
   };
   return {
@@ -76,18 +91,18 @@ export function weftDocument(options: WeftOptions, metricsPort: number): object 
   };
 }
 
-/** Writes the document, runs weft and waits for `ready`. Its end is registered with the site. */
-export async function startWeft(site: Site, options: WeftOptions): Promise<Weft> {
-  const file = join(site.folder, 'weft.yaml');
-  const socket = join(site.folder, 'weft.sock');
+/** Writes the document, runs weft and waits for `ready`. Its end is registered with the workplace. */
+export async function startWeft(place: Workplace, options: WeftOptions): Promise<Weft> {
+  const file = join(place.folder, 'weft.yaml');
+  const socket = join(place.folder, 'weft.sock');
   writeFileSync(file, stringify(weftDocument(options, await freePort())));
   const command = [process.execPath, weftCommand(), 'run', '-c', file, '--socket', socket];
   const start = process.hrtime.bigint();
-  const daemon = new Daemon(command, site.cleanup, { cpus: site.switchCpus });
+  const daemon = new Daemon(command, place.cleanup, { cpus: place.switchCpus });
   await daemon.until(/\bready\b/, options.seconds ?? 20);
   const readySeconds = Number(process.hrtime.bigint() - start) / 1e9;
   const client = new Client('http://weft', { socketPath: socket });
-  site.cleanup.defer('closing the API connection', () => client.destroy());
+  place.cleanup.defer('closing the API connection', () => client.destroy());
   return {
     pid: daemon.pid,
     daemon,

@@ -46,6 +46,21 @@ export function cpuSeconds(pid: number): number {
   return total > 0 ? total / 1e9 : parseStatTicks(readFileSync(`/proc/${pid}/stat`, 'utf8')) / 100;
 }
 
+/** Id of the thread of `pid` that used most CPU time while `wait` ran. Throws when there are no schedstats. */
+export async function busiestThread(pid: number, wait: () => Promise<unknown>): Promise<number> {
+  const read = () =>
+    readdirSync(`/proc/${pid}/task`).map((thread) => {
+      const text = readOr(`/proc/${pid}/task/${thread}/schedstat`);
+      return [Number(thread), text === null ? 0 : parseSchedstat(text)] as const;
+    });
+  const before = new Map(read());
+  await wait();
+  const used = read().map(([thread, ns]) => ({ thread, ns: ns - (before.get(thread) ?? ns) }));
+  const most = used.reduce((a, b) => (b.ns > a.ns ? b : a));
+  if (most.ns === 0) throw new Error(`no thread of ${pid} was seen to run (/proc/PID/task/TID/schedstat)`);
+  return most.thread;
+}
+
 /** Memory of a running process. */
 export function memoryUse(pid: number): MemoryUse {
   return parseMemory(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));

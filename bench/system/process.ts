@@ -63,7 +63,7 @@ export class Daemon {
   #running = true;
   #wake: () => void = () => {};
 
-  /** Starts at once and registers its end with `cleanup`. Its stdin stays open and silent. */
+  /** Starts at once and registers its end with `cleanup`. Its stdin stays open, for `write`. */
   constructor(command: readonly string[], cleanup: Cleanup, where: Placement & { env?: NodeJS.ProcessEnv } = {}) {
     const [file, ...args] = placed(command, where);
     this.#name = command[0]!;
@@ -103,10 +103,18 @@ export class Daemon {
     return this.#running;
   }
 
-  /** Resolves once the output matches; throws with the output's end when the process ends before, or after `seconds`. */
-  async until(pattern: RegExp, seconds: number): Promise<void> {
+  /** Types `text` into its stdin. Nothing happens when it has ended. */
+  write(text: string): void {
+    if (this.#running) this.#child.stdin?.write(text);
+  }
+
+  /**
+   * Resolves once the output matches, what comes before character `from` left out; throws with the output's end when the process ends
+   * before, or after `seconds`.
+   */
+  async until(pattern: RegExp, seconds: number, from = 0): Promise<void> {
     const deadline = Date.now() + seconds * 1000;
-    while (!pattern.test(this.#text)) {
+    while (!pattern.test(this.#text.slice(from))) {
       const left = deadline - Date.now();
       if (!this.#running || left <= 0) {
         const why = this.#running ? `said nothing like ${pattern} in ${seconds} s` : 'ended early';

@@ -7,16 +7,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cleanup } from './cleanup.ts';
 import { Daemon, run } from './process.ts';
 
-export interface Site {
+/** All that a switch needs to be started: guests are reached by sockets in the folder, hosts by the namespaces of a Site. */
+export interface Workplace {
   /** At most 10 characters, unique to this process and site: device names may add 5. */
   readonly prefix: string;
-  readonly namespaces: readonly [string, string];
   readonly folder: string;
   readonly cleanup: Cleanup;
-  /** Processes that live in the two namespaces as long as the site: the way to look at their counters. */
-  readonly holders: readonly [number, number];
   /** CPUs of the switch's process for taskset, or undefined when not pinned. */
   readonly switchCpus: string | undefined;
+}
+
+export interface Site extends Workplace {
+  readonly namespaces: readonly [string, string];
+  /** Processes that live in the two namespaces as long as the site: the way to look at their counters. */
+  readonly holders: readonly [number, number];
 }
 
 let count = 0;
@@ -32,12 +36,19 @@ export function pidOfPrefix(name: string): number | null {
   return match === null ? null : Number.parseInt(match[1]!, 36);
 }
 
-/** Makes the namespaces. IPv6 is off in them: neighbour discovery would be frames that nobody sent on purpose. */
-export async function openSite(options: { pinned: boolean }): Promise<Site> {
+/** A prefix, a folder and an empty cleanup; needs no root. */
+export function openWorkplace(switchCpus?: string): Workplace {
   const cleanup = new Cleanup();
   const prefix = sitePrefix(process.pid, count++);
   const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
   cleanup.defer('removing the temporary folder', () => rmSync(folder, { recursive: true, force: true }));
+  return { prefix, folder, cleanup, switchCpus };
+}
+
+/** Makes the namespaces. IPv6 is off in them: neighbour discovery would be frames that nobody sent on purpose. */
+export async function openSite(options: { pinned: boolean }): Promise<Site> {
+  const place = openWorkplace(options.pinned ? '1' : undefined);
+  const { prefix, cleanup } = place;
   try {
     const namespaces: [string, string] = [
       await addNamespace(`${prefix}-a`, cleanup),
@@ -47,7 +58,7 @@ export async function openSite(options: { pinned: boolean }): Promise<Site> {
       await holdNamespace(namespaces[0], cleanup),
       await holdNamespace(namespaces[1], cleanup),
     ];
-    return { prefix, namespaces, folder, cleanup, holders, switchCpus: options.pinned ? '1' : undefined };
+    return { ...place, namespaces, holders };
   } catch (error) {
     await cleanup.run();
     throw error;
