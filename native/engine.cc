@@ -158,6 +158,7 @@ int Engine::look(int wait_ms) {
     QueueEnd* const end = ends_[events[k].data.u64].get();
     if (end == nullptr || end->ready || (end->carrier != nullptr && end->carrier->is_polled())) continue;
     end->ready = true;
+    end->dry_turns = 0;
     (end->carrier != nullptr ? called_ : ready_).push_back(end);
   }
   return count;

@@ -37,6 +37,7 @@ struct QueueEnd {
   uint32_t mean_bytes = 0;     // of its frames, running
   bool ready = false;          // readable, as far as we know, or worth a try
   bool dry = false;            // its last read found no more
+  uint32_t dry_turns = 0;      // reads in a row that found nothing
 };
 
 class Engine {

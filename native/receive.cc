@@ -18,6 +18,8 @@ constexpr int32_t kReadsMax = std::min(kReceiveSlots, kLargeCount);
 // Queues that are read again without epoll having named them. A turn is then one system call, which carries the writes down too, where
 // it had been three: looking, reading, writing.
 constexpr size_t kLingerMax = 8;
+// How many times in a row in vain: some hundred microseconds. Then epoll is cheaper, the more so when others keep the worker busy.
+constexpr uint32_t kLingerTurns = 256;
 
 /// How many frames to ask a queue for, where `room` reads are left: its window, or what fits the turn's bytes if frames stay as they were;
 /// one frame of a queue that was dry.
@@ -52,7 +54,8 @@ bool Engine::lingers() const { return block_[kBlockWaitMs] == 0 && ready_.size()
 /// worker spins and few queues are ready it stays and is tried again: what answers soon is then found by the same call that sends.
 void Engine::settle_window(QueueEnd& end, const Reading& reading) {
   if (reading.got > 0) end.mean_bytes = (3 * end.mean_bytes + reading.bytes / reading.got) / 4;
-  end.dry = reading.dry && !reading.gone && lingers();
+  end.dry_turns = reading.got > 0 ? 0 : end.dry_turns + 1;
+  end.dry = reading.dry && !reading.gone && end.dry_turns < kLingerTurns && lingers();
   if (end.dry && reading.got == 0) return;
   if (reading.got == reading.asked) {
     if (reading.asked == end.window) end.window = std::min<uint32_t>(end.window * 2, kBatchMax);
@@ -160,9 +163,10 @@ void Engine::receive_carrier(QueueEnd& end) {
   const int32_t first = slots_.listed();
   const Found found = end.carrier->receive(slots_, std::min(slots_.room(), kBatchMax));
   if (slots_.listed() > first) holding_.push_back(&end);
+  end.dry_turns = slots_.listed() > first ? 0 : end.dry_turns + 1;
   slots_.close_batch(end.port, first);
   if (end.carrier->is_polled()) return;
-  if (found == Found::kGone || (found == Found::kDry && !lingers())) end.ready = false;
+  if (found == Found::kGone || (found == Found::kDry && (end.dry_turns >= kLingerTurns || !lingers()))) end.ready = false;
 }
 
 /// Carriers that every turn looks at, and those that epoll named; another one comes first each time, in case there is no room for all.
