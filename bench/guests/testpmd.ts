@@ -20,7 +20,7 @@ const MULTI_SEGMENT = '0x8000';
 
 /** Why there can be no guests here, or null. */
 export function guestsMissing(): string | null {
-  return missingCommand(['dpdk-testpmd', 'stdbuf'], 'dpdk, coreutils');
+  return missingCommand(['dpdk-testpmd', 'stdbuf'], 'dpdk-dev, coreutils');
 }
 
 /** Sizes of the buffers that a frame is sent in: one if it fits, else equal parts. */

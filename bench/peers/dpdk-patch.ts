@@ -10,7 +10,7 @@ export const dpdkPatch: GuestSwitch = {
   about: "DPDK's testpmd as a patch cable: no learning, no lookup",
   hugePages: MEMORY_MB / 2,
   frameBytesMax: 1518,
-  available: async () => missingCommand(['dpdk-testpmd'], 'dpdk'),
+  available: async () => missingCommand(['dpdk-testpmd'], 'dpdk-dev'),
   join: async (place, sockets) => {
     if (sockets.length !== 2) throw new Error('a patch cable has two ends');
     const lcores = `0@${SWITCH_CPU},1@${SWITCH_CPU}`;

@@ -38,7 +38,8 @@ export interface GuestSwitch {
   join(place: Workplace, sockets: readonly string[], frameBytes: number): Promise<JoinedGuests>;
 }
 
-/** IP packets that a frame of this size holds need this MTU; never below Ethernet's own. */
+/** The MTU of a port that carries frames of this size, without a tag: Ethernet's own as far as that goes. */
 export function mtuFor(frameBytes: number): number {
-  return frameBytes > 1518 ? 9000 : 1500;
+  if (frameBytes <= 1514) return 1500;
+  return frameBytes <= 1518 ? 1504 : 9000;
 }

@@ -32,7 +32,8 @@ export const ovsDpdk: GuestSwitch = {
     for (const [index, socket] of sockets.entries()) {
       const port = `${place.prefix}v${index}`;
       const options = ['type=dpdkvhostuserclient', `options:vhost-server-path=${socket}`];
-      if (mtuFor(frameBytes) > 1500) options.push(`mtu_request=${mtuFor(frameBytes)}`);
+      // With its default of 1,500 it leaves room for a tag, whether there is one or not.
+      if (frameBytes > 1518) options.push(`mtu_request=${mtuFor(frameBytes)}`);
       await vsctl('add-port', bridge, port, '--', 'set', 'interface', port, ...options);
     }
     const wrong = (await vsctl('--bare', '--columns=error', 'list', 'interface')).trim();
