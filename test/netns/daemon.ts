@@ -17,7 +17,10 @@ const START_MS_MAX = 20_000;
 const END_MS_MAX = 15_000;
 
 export interface DaemonOptions {
-  readonly netns: string;
+  /** Left out: here. */
+  readonly netns?: string;
+  /** A command that becomes the daemon, as another user. */
+  readonly under?: readonly string[];
   readonly folder: string;
   readonly name: string;
   /** YAML text, or a document. */
@@ -49,7 +52,9 @@ export class Daemon {
     writeFileSync(this.file, typeof document === 'string' ? document : JSON.stringify(document));
     this.client = makeClient(this.socket);
     const weft = [process.execPath, WEFT, 'run', '-c', this.file, '--socket', this.socket, ...(options.args ?? [])];
-    this.#process = spawn('ip', ['netns', 'exec', options.netns, ...weft], {
+    const { netns, under = [] } = options;
+    const [program, ...words] = [...(netns === undefined ? [] : ['ip', 'netns', 'exec', netns]), ...under, ...weft];
+    this.#process = spawn(program!, words, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
     });

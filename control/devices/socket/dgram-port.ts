@@ -79,9 +79,11 @@ export class DgramPort implements PortDevice {
   /** Tries the guest's path, ever more seldom. */
   #seek(): void {
     const failed = this.#native.connectTo(this.#bound.fd, this.#remote);
+    const before = this.#problem;
     this.#problem = failed === 0 ? null : getSystemErrorName(failed);
     if (failed === 0) this.#begin();
     if (this.#line !== null) return;
+    if (this.#problem !== before) this.#host.changed();
     this.#later(this.#wait, () => this.#seek());
     this.#wait = Math.min(this.#wait * 2, WAIT_MAX_MS);
   }
