@@ -58,7 +58,7 @@ Napi::Value remove_region(const Napi::CallbackInfo& info) {
   const auto device = guest(info);
   uint64_t address;
   int result = changeable(device);
-  if (result == 0) result = wide(info, 1, &address) ? device->memory.remove(address) : -EINVAL;
+  if (result == 0) result = wide(info, 1, &address) ? device->remove_region(address) : -EINVAL;
   return answer(info, result);
 }
 
@@ -108,7 +108,7 @@ Napi::Value set_base(const Napi::CallbackInfo& info) {
   if (failed == 0) {
     ring->resume(info[2].IsNumber() ? number(info, 2) & 0xffff : -1);
     // A guest that was rebooted starts its rings anew in the memory that it had.
-    if (!device->memory.is_lost()) device->broken.store(nullptr);
+    if (!device->is_lost()) device->broken.store(nullptr);
   }
   return answer(info, failed);
 }

@@ -2,38 +2,60 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <mutex>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 namespace weft {
 
 namespace {
-// Mappings that the signal handler looks through: no lock there, so a table of fixed places. A place is free while it is null.
+// Mappings that the signal handler looks through: no lock there, so a table of fixed places, which never goes away. A mapping is its
+// memory, not the object: that one may be on its way out in another thread while the handler looks for the one that faulted.
 constexpr int32_t kWatchedMax = 4096;
-std::atomic<GuestMapping*> g_watched[kWatchedMax];
+struct Watched {
+  std::atomic<uint8_t*> at{nullptr};  // null: the place is free
+  std::atomic<size_t> bytes{0};
+  std::atomic<bool> lost{false};
+};
+Watched g_watched[kWatchedMax];
 std::atomic<int32_t> g_watched_end{0};
 std::mutex g_watching;
 struct sigaction g_before;
 
-int32_t watch(GuestMapping* mapping) {
+// File systems whose pages another process or machine brings: it could make a worker wait for one for ever.
+constexpr uint32_t kForeignFiles[] = {0x65735546 /* FUSE */, 0x6969 /* NFS */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x01021997 /* 9P */};
+
+int32_t watch(uint8_t* at, size_t bytes) {
   const std::lock_guard<std::mutex> guard(g_watching);
   for (int32_t k = 0; k < kWatchedMax; k++) {
-    if (g_watched[k].load() != nullptr) continue;
-    g_watched[k].store(mapping);
+    Watched& place = g_watched[k];
+    if (place.at.load() != nullptr) continue;
+    place.lost.store(false);
+    place.bytes.store(bytes);
+    place.at.store(at);
     if (k >= g_watched_end.load()) g_watched_end.store(k + 1);
     return k;
   }
   return -1;
 }
 
-GuestMapping* mapping_of(const uint8_t* at) {
+/// Puts zero pages where the file's were; false when `fault` lies in no guest's memory. In a signal handler: only what is safe there.
+/// A place that changes hands meanwhile is another's, before and after: the faulting thread keeps its own mapping alive.
+bool lose(const uint8_t* fault) {
   const int32_t end = g_watched_end.load();
   for (int32_t k = 0; k < end; k++) {
-    GuestMapping* const mapping = g_watched[k].load();
-    if (mapping != nullptr && at >= mapping->at() && at < mapping->at() + mapping->bytes()) return mapping;
+    Watched& place = g_watched[k];
+    uint8_t* const at = place.at.load();
+    const size_t bytes = place.bytes.load();
+    if (at == nullptr || fault < at || fault >= at + bytes || place.at.load() != at) continue;
+    place.lost.store(true);
+    void* const zeros = ::mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (zeros == MAP_FAILED) ::_exit(70);
+    return true;
   }
-  return nullptr;
+  return false;
 }
 
 void pass_on(int signal, siginfo_t* info, void* context) {
@@ -41,27 +63,22 @@ void pass_on(int signal, siginfo_t* info, void* context) {
     g_before.sa_sigaction(signal, info, context);
   } else if (g_before.sa_handler != SIG_DFL && g_before.sa_handler != SIG_IGN) {
     g_before.sa_handler(signal);
-  } else {
-    // The access is tried again and ends the process, as it would have without us.
+  } else if (info->si_code > 0 || g_before.sa_handler == SIG_DFL) {
+    // The access is tried again, or the signal sent again, and ends the process, as it would have without us.
     ::sigaction(signal, &g_before, nullptr);
+    if (info->si_code <= 0) ::raise(signal);
   }
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {
-  GuestMapping* const mapping = mapping_of(static_cast<const uint8_t*>(info->si_addr));
-  if (mapping == nullptr) return pass_on(signal, info, context);
   const int error = errno;
-  lose_mapping(mapping);
+  // One that a process sent has no address.
+  if (info->si_code <= 0 || !lose(static_cast<const uint8_t*>(info->si_addr))) pass_on(signal, info, context);
   errno = error;
 }
 }  // namespace
 
-/// Puts zero pages where the file's were. In a signal handler: only what is safe there.
-void lose_mapping(GuestMapping* mapping) {
-  mapping->lost_.store(true);
-  void* const at = ::mmap(mapping->at_, mapping->bytes_, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (at == MAP_FAILED) ::_exit(70);
-}
+bool GuestMapping::is_lost() const { return watched_ >= 0 && g_watched[watched_].lost.load(std::memory_order_relaxed); }
 
 void watch_guest_faults() {
   static std::once_flag once;
@@ -75,8 +92,14 @@ void watch_guest_faults() {
 
 std::shared_ptr<GuestMapping> GuestMapping::map(const Descriptor& file, size_t bytes, int* error) {
   struct stat status;
-  if (::fstat(file.get(), &status) != 0) {
+  struct statfs system;
+  if (::fstat(file.get(), &status) != 0 || ::fstatfs(file.get(), &system) != 0) {
     *error = errno;
+    return nullptr;
+  }
+  const uint32_t kind = static_cast<uint32_t>(system.f_type);
+  if (std::find(std::begin(kForeignFiles), std::end(kForeignFiles), kind) != std::end(kForeignFiles)) {
+    *error = EINVAL;
     return nullptr;
   }
   // Huge pages are mapped whole.
@@ -94,15 +117,16 @@ std::shared_ptr<GuestMapping> GuestMapping::map(const Descriptor& file, size_t b
   ::madvise(at, whole, MADV_DONTDUMP);
   auto mapping = std::make_shared<GuestMapping>(static_cast<uint8_t*>(at), whole);
   watch_guest_faults();
-  mapping->watched_ = watch(mapping.get());
+  mapping->watched_ = watch(mapping->at_, whole);
   if (mapping->watched_ >= 0) return mapping;
   *error = ENOSPC;
   return nullptr;
 }
 
 GuestMapping::~GuestMapping() {
+  // In this order: as soon as it is unmapped, others' memory may lie there.
+  if (watched_ >= 0) g_watched[watched_].at.store(nullptr);
   ::munmap(at_, bytes_);
-  if (watched_ >= 0) g_watched[watched_].store(nullptr);
 }
 
 int GuestMemory::add(const Descriptor& file, uint64_t guest, uint64_t bytes, uint64_t user, uint64_t offset) {
@@ -131,6 +155,13 @@ int GuestMemory::remove(uint64_t guest) {
     return 0;
   }
   return -ENOENT;
+}
+
+const GuestRegion* GuestMemory::region(uint64_t guest) const {
+  for (const GuestRegion& region : regions_) {
+    if (region.guest == guest) return &region;
+  }
+  return nullptr;
 }
 
 bool GuestMemory::is_lost() const {

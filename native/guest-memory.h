@@ -11,10 +11,11 @@
 
 namespace weft {
 
-/// One mapped file. A fault in it (its file was truncated) puts zero pages there and sets the flag.
+/// One mapped file. A fault in it (its file was truncated) puts zero pages there, and it is lost.
 class GuestMapping {
  public:
-  /// Null and errno when it can't be mapped. `bytes` from the file's start; a file shorter than that is EINVAL.
+  /// Null and errno when it can't be mapped. `bytes` from the file's start; a file shorter than that, or whose
+  /// pages another process brings (FUSE, NFS), is EINVAL.
   static std::shared_ptr<GuestMapping> map(const Descriptor& file, size_t bytes, int* error);
   GuestMapping(uint8_t* at, size_t bytes) : at_(at), bytes_(bytes) {}
   GuestMapping(const GuestMapping&) = delete;
@@ -22,14 +23,12 @@ class GuestMapping {
   ~GuestMapping();
   uint8_t* at() const { return at_; }
   size_t bytes() const { return bytes_; }
-  bool is_lost() const { return lost_.load(std::memory_order_relaxed); }
+  bool is_lost() const;
 
  private:
-  friend void lose_mapping(GuestMapping* mapping);
   uint8_t* const at_;
   const size_t bytes_;
   int32_t watched_ = -1;
-  std::atomic<bool> lost_{false};
 };
 
 /// A stretch of the guest's physical addresses.
@@ -49,6 +48,8 @@ class GuestMemory {
   int add(const Descriptor& file, uint64_t guest, uint64_t bytes, uint64_t user, uint64_t offset);
   /// −ENOENT when there is none at this address.
   int remove(uint64_t guest);
+  /// The region that begins at this guest address; null when there is none.
+  const GuestRegion* region(uint64_t guest) const;
   void clear() { regions_.clear(); }
   bool is_lost() const;
   uint64_t bytes() const;

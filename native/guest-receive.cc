@@ -23,7 +23,7 @@ Found GuestCarrier::receive(Slots& slots, int32_t most) {
     left -= receive_ring(slots, source, left);
   }
   if (sources_count_ > 1) next_source_ = (next_source_ + 1) % sources_count_;
-  if (left < most && device_->memory.is_lost()) device_->break_down("");
+  if (left < most && device_->is_lost()) device_->break_down("");
   return Found::kDry;
 }
 

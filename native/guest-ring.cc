@@ -1,11 +1,15 @@
 #include "guest-ring.h"
 
+#include <algorithm>
+
 namespace weft {
 
 using namespace virtio;
 
 namespace {
 constexpr uint64_t kLogPageBytes = 4096;
+// Of a chain, and as many again in its indirect table.
+constexpr uint32_t kDescriptorsMax = 256;
 
 /// One read of what the guest may be changing meanwhile.
 Desc read_once(const Desc* at) {
@@ -61,36 +65,52 @@ int GuestRing::place(const GuestMemory& memory, uint32_t size, uint64_t descript
 void GuestRing::resume(int32_t base) {
   const uint16_t used = is_placed() ? __atomic_load_n(&used_->index, __ATOMIC_RELAXED) : 0;
   next_ = base < 0 ? used : static_cast<uint16_t>(base);
-  used_index_ = published_ = base < 0 ? used : static_cast<uint16_t>(base);
+  used_index_ = published_ = base < 0 || is_placed() ? used : static_cast<uint16_t>(base);
   published_any_ = false;
 }
 
-Chain GuestRing::gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max) const {
-  if (id >= size_) return {};
-  const Desc first = read_once(descriptors_ + id);
-  if ((first.flags & kIndirect) == 0) return gather_table(memory, descriptors_, size_, id, writable, out, out_max);
-  // Section 2.7.5.3.1: an indirect descriptor has no next, and its table holds whole descriptors.
-  uint32_t bytes = first.bytes;
-  const uint32_t entries = bytes / sizeof(Desc);
-  if ((first.flags & kNext) != 0 || entries == 0 || entries > kRingMax || bytes % sizeof(Desc) != 0) return {};
-  const uint8_t* const table = memory.find(first.address, &bytes);
-  if (table == nullptr || bytes != first.bytes || reinterpret_cast<uintptr_t>(table) % 8 != 0) return {};
-  return gather_table(memory, reinterpret_cast<const Desc*>(table), entries, 0, writable, out, out_max);
+bool GuestRing::lies_in(const uint8_t* at, uint64_t bytes) const {
+  const void* const parts[] = {descriptors_, available_, used_};
+  for (const void* const part : parts) {
+    const uint8_t* const from = static_cast<const uint8_t*>(part);
+    if (from >= at && from < at + bytes) return true;
+  }
+  return false;
 }
 
+Chain GuestRing::gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max) const {
+  return gather_table(memory, descriptors_, size_, id, writable, out, out_max, {});
+}
+
+/// Goes on with `chain` at `id` of a table.
 Chain GuestRing::gather_table(const GuestMemory& memory, const Desc* table, uint32_t entries, uint32_t id, bool writable, Range* out,
-                              int32_t out_max) const {
-  Chain chain;
-  // Longer than its table is a loop.
-  for (uint32_t steps = 0; steps < entries; steps++) {
+                              int32_t out_max, Chain chain) const {
+  // Longer than its table is a loop; longer than a frame may be, a way to keep us busy with empty descriptors.
+  const uint32_t steps_max = std::min<uint32_t>(entries, kDescriptorsMax);
+  for (uint32_t steps = 0; steps < steps_max; steps++) {
     if (id >= entries) return chain;
     const Desc desc = read_once(table + id);
-    if ((desc.flags & kIndirect) != 0 || ((desc.flags & kWrite) != 0) != writable) return chain;
+    if ((desc.flags & kIndirect) != 0) {
+      // Section 2.7.5.3.1: not within another, nothing behind it, and its table holds whole descriptors.
+      uint32_t bytes = desc.bytes;
+      const uint32_t inner = bytes / sizeof(Desc);
+      if (table != descriptors_ || (desc.flags & kNext) != 0 || inner == 0 || inner > kRingMax || bytes % sizeof(Desc) != 0) return chain;
+      const uint8_t* const at = memory.find(desc.address, &bytes);
+      if (at == nullptr || bytes != desc.bytes || reinterpret_cast<uintptr_t>(at) % 8 != 0) return chain;
+      const Desc* const next = reinterpret_cast<const Desc*>(at);
+      // A table that is the ring's own would be followed for ever.
+      return next == descriptors_ ? chain : gather_table(memory, next, inner, 0, writable, out, out_max, chain);
+    }
+    if (((desc.flags & kWrite) != 0) != writable) return chain;
     uint64_t address = desc.address;
     for (uint32_t left = desc.bytes; left > 0;) {
       uint32_t bytes = left;
       const uint8_t* const at = memory.find(address, &bytes);
-      if (at == nullptr || chain.count == out_max || __builtin_add_overflow(chain.bytes, bytes, &chain.bytes)) return chain;
+      if (at == nullptr || __builtin_add_overflow(chain.bytes, bytes, &chain.bytes)) return chain;
+      if (chain.count == out_max) {
+        chain.full = true;
+        return chain;
+      }
       out[chain.count++] = {at, bytes};
       address += bytes;
       left -= bytes;
@@ -130,13 +150,21 @@ bool GuestRing::wants_call(uint16_t before) {
 void GuestRing::want_notifications() {
   if (event_index_) {
     __atomic_store_n(reinterpret_cast<uint16_t*>(&used_->ring[size_]), next_, __ATOMIC_RELAXED);
+    log_notifications(4 + uint64_t{size_} * sizeof(UsedEntry));
   } else {
     __atomic_store_n(&used_->flags, uint16_t{0}, __ATOMIC_RELAXED);
+    log_notifications(0);
   }
 }
 
 void GuestRing::refuse_notifications() {
-  if (!event_index_) __atomic_store_n(&used_->flags, kNoNotify, __ATOMIC_RELAXED);
+  if (event_index_) return;
+  __atomic_store_n(&used_->flags, kNoNotify, __ATOMIC_RELAXED);
+  log_notifications(0);
+}
+
+void GuestRing::log_notifications(uint64_t into) const {
+  if (log_ != nullptr) log_->mark(log_address_ + into, sizeof(uint16_t));
 }
 
 }  // namespace weft

@@ -48,6 +48,7 @@ struct Chain {
   int32_t count = 0;    // pieces
   uint32_t bytes = 0;   // of all of them
   bool sound = false;
+  bool full = false;    // not sound only because it has more pieces than there was room for
 };
 
 /// A bitmap of guest pages that were written, for live migration (vhost-user, VHOST_USER_SET_LOG_BASE).
@@ -57,6 +58,7 @@ class DirtyLog {
   int open(const Descriptor& file, uint64_t bytes, uint64_t offset);
   void close() { mapping_.reset(); }
   bool is_open() const { return mapping_ != nullptr; }
+  bool is_lost() const { return mapping_ != nullptr && mapping_->is_lost(); }
   void mark(uint64_t guest, uint64_t bytes);
 
  private:
@@ -70,8 +72,11 @@ class GuestRing {
   /// Where the ring lies, in the front end's addresses. 0, −EINVAL for a bad size or alignment, −EFAULT outside the regions.
   int place(const GuestMemory& memory, uint32_t size, uint64_t descriptors, uint64_t available, uint64_t used);
   void displace() { size_ = 0; }
+  /// Whether any part of it begins in the `bytes` at `at`, where a region lies here.
+  bool lies_in(const uint8_t* at, uint64_t bytes) const;
   bool is_placed() const { return size_ != 0; }
-  /// The next available entry to look at; −1: where the used ring ends.
+  /// The next available entry to look at; −1: where the used ring ends. What is given back goes on where the used ring ends, if it can
+  /// be seen: what another back end held when it ended is lost to the guest, but nothing comes back twice.
   void resume(int32_t base);
   uint16_t next() const { return next_; }
 
@@ -92,8 +97,14 @@ class GuestRing {
   uint16_t id_at(uint32_t ahead) const { return __atomic_load_n(&available_->ring[(next_ + ahead) & mask()], __ATOMIC_RELAXED); }
   const virtio::Desc* desc(uint16_t id) const { return descriptors_ + id; }
   void pass(uint32_t count) { next_ = static_cast<uint16_t>(next_ + count); }
+  /// Takes back `count` buffers that were passed and given back since the last publish().
+  void take_back(uint32_t count) {
+    next_ = static_cast<uint16_t>(next_ - count);
+    used_index_ = static_cast<uint16_t>(used_index_ - count);
+  }
 
-  /// Puts a chain's buffers into `out`, at most `out_max`; all of them must be for reading, or all for writing. Follows indirect tables.
+  /// Puts a chain's buffers into `out`, at most `out_max`; all of them must be for reading, or all for writing. The last descriptor may
+  /// name an indirect table (section 2.7.5.3.2).
   Chain gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max) const;
 
   /// HOT: writes a used entry, not yet visible.
@@ -119,8 +130,9 @@ class GuestRing {
 
  private:
   bool wants_call(uint16_t before);
+  void log_notifications(uint64_t into) const;
   Chain gather_table(const GuestMemory& memory, const virtio::Desc* table, uint32_t entries, uint32_t id, bool writable, Range* out,
-                     int32_t out_max) const;
+                     int32_t out_max, Chain chain) const;
 
   uint32_t size_ = 0;
   uint16_t next_ = 0;

@@ -42,7 +42,7 @@ void GuestCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count)
   for (int32_t done = 0; done < count; done += kBatchMax) transmit_some(slots, entries + done, std::min(count - done, kBatchMax));
   sink_->publish();
   if (shared_) sink_->lock.store(0, std::memory_order_release);
-  if (device_->memory.is_lost()) device_->break_down("");
+  if (device_->is_lost()) device_->break_down("");
 }
 
 void GuestCarrier::transmit_some(Slots& slots, const int32_t* entries, int32_t count) {
@@ -121,16 +121,19 @@ int32_t GuestCarrier::put(Slots& slots, int32_t entry) {
   return put_pieces(header, pieces, count, static_cast<uint32_t>(facts[kFactLength]));
 }
 
-/// A frame whose checksum or segments are finished here: all of its segments, as far as there are buffers; TCP sends again what is missing.
+/// A frame whose checksum or segments are finished here: all of its segments, or none.
 int32_t GuestCarrier::put_finished(Slots& slots, int32_t entry) {
   Range finished[kSegmentsMax];
   const int32_t count = slots.finish(entry, 0, finished, kSegmentsMax);
   if (count < 0) return count == kNoScratch ? kDropEgressFull : kDropBadOffload;
   if (static_cast<uint32_t>(count) > sink_->waiting()) return kDropEgressFull;
   const uint8_t header[kVnetBytes] = {};
+  const uint16_t first = sink_->next();
   for (int32_t k = 0; k < count; k++) {
     const int32_t reason = put_pieces(header, finished + k, 1, finished[k].bytes);
-    if (reason != 0) return k > 0 ? 0 : reason;
+    if (reason == 0) continue;
+    sink_->take_back(static_cast<uint16_t>(sink_->next() - first));
+    return reason;
   }
   return 0;
 }
@@ -157,6 +160,8 @@ int32_t GuestCarrier::put_pieces(const uint8_t* vnet, const Range* pieces, int32
     if (buffers_count == kBuffersMax || (chains_count > 0 && !mergeable_)) return kDropEgressRefused;
     const uint16_t id = ring.id_at(static_cast<uint32_t>(chains_count));
     const Chain chain = ring.gather(device_->memory, id, true, buffers + buffers_count, kBuffersMax - buffers_count);
+    // Too many pieces for one frame, together with the buffers before it.
+    if (chain.full && chains_count > 0) return kDropEgressRefused;
     if (!chain.sound || chain.bytes == 0 || (chains_count == 0 && chain.bytes < static_cast<uint32_t>(header_))) {
       // A buffer that can't be used would stand before all others for ever.
       device_->break_down("a receive queue offers a buffer outside the guest's memory, or one to read from");

@@ -5,11 +5,20 @@
 namespace weft {
 
 void GuestDevice::break_down(const char* reason) {
-  if (memory.is_lost()) reason = "its memory was taken away: the file behind it was cut short";
+  if (is_lost()) reason = "its memory was taken away: the file behind it was cut short";
   const char* none = nullptr;
   if (!broken.compare_exchange_strong(none, reason)) return;
   const uint64_t one = 1;
   (void)!::write(alarm.get(), &one, sizeof one);
+}
+
+int GuestDevice::remove_region(uint64_t guest) {
+  const GuestRegion* const region = memory.region(guest);
+  if (region == nullptr) return -ENOENT;
+  for (GuestRing& ring : rings) {
+    if (ring.is_placed() && ring.lies_in(region->at, region->bytes)) ring.displace();
+  }
+  return memory.remove(guest);
 }
 
 void GuestDevice::agree() {
@@ -90,7 +99,7 @@ bool GuestCarrier::arm() {
   if (sources_count_ == 0 || device_->broken.load(std::memory_order_relaxed) != nullptr) return false;
   for (int32_t s = 0; s < sources_count_; s++) sources_[s].ring->want_notifications();
   // A file that was cut short looks like a ring at rest.
-  if (device_->memory.is_lost()) device_->break_down("");
+  if (device_->is_lost()) device_->break_down("");
   // What the guest offered before it could see that must be seen by us.
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   for (int32_t s = 0; s < sources_count_; s++) {

@@ -25,6 +25,10 @@ struct GuestDevice : Device {
   bool is_served() const { return served.load() != 0; }
   /// It broke a rule that leaves nothing to go on from, or its memory is gone. Told once, by the alarm; until then `reason` is null.
   void break_down(const char* reason);
+  /// Whether its memory or its log was taken away under us.
+  bool is_lost() const { return memory.is_lost() || log.is_lost(); }
+  /// 0, or −ENOENT. Rings that lie in the region have no place any more.
+  int remove_region(uint64_t guest);
   /// Hands the agreed features to the rings, after a change of features, log or ring.
   void agree();
   bool has(int feature) const { return (features >> feature & 1) != 0; }

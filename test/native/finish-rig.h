@@ -3,20 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 
+#include "check.h"
 #include "finish-model.h"
-
-#define CHECK(condition)                                                        \
-  do {                                                                          \
-    if (!(condition)) {                                                         \
-      std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);       \
-      std::exit(1);                                                             \
-    }                                                                           \
-  } while (0)
 
 namespace model {
 
