@@ -3,7 +3,7 @@ import { count, countResidence, drop } from './counters.ts';
 import { Drop } from './drop.ts';
 import { PORTS_MAX } from './limits.ts';
 import type { Lane } from './memory/lane.ts';
-import { Block, PortCell, Queue, Refused } from './memory/layout.ts';
+import { Block, BlockCell, PortCell, Queue, Refused } from './memory/layout.ts';
 
 /** Counts what every dirty port's queue sent, and drops what devices refused. */
 export function settle(lane: Lane): void {
@@ -24,6 +24,14 @@ export function settle(lane: Lane): void {
     const entries = i32[at + Refused.COUNT]!;
     for (let n = 0; n < entries; n++) drop(lane, i32[at + Refused.PORT]!, i32[at + Refused.REASON]!);
   }
+}
+
+/** Tells main how many FDB entries were met half-written, in a cell that goes on where a dead worker's left off; once a second at the most. */
+export function publishTornReads(lane: Lane): void {
+  if (lane.tornReads === 0) return;
+  const cell = lane.blockCellsAt + BlockCell.TORN_READS;
+  lane.f64[cell] = lane.f64[cell]! + lane.tornReads;
+  lane.tornReads = 0;
 }
 
 /** Residence of the frames that the last turn received, from that turn's clock reading until they were transmitted: HELD_NS. */

@@ -21,7 +21,7 @@ import {
 import { publishFlows } from './path/flows.ts';
 import { forward, forwardPatches } from './path/forward.ts';
 import type { ScriptPort } from './ports/script-port.ts';
-import { remember, settle, settleResidence } from './settle.ts';
+import { publishTornReads, remember, settle, settleResidence } from './settle.ts';
 import { FDB_SUM_AT } from './tables/fdb-layout.ts';
 import { sweep } from './tables/fdb-sweep.ts';
 
@@ -117,6 +117,7 @@ export class Turn {
     if (lane.nowS !== i32[blockAt + Block.NOW_S]!) {
       lane.nowS = i32[blockAt + Block.NOW_S]!;
       publishFlows(lane);
+      publishTornReads(lane);
     }
     if (generation !== lane.generation) lane.useTables(generation);
     i32[blockAt + Block.SEEN_GENERATION] = generation;

@@ -13,6 +13,7 @@ import {
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
+import { guests } from './guest-rows.ts';
 import { addresses, daemon, latency, workers } from './inside-rows.ts';
 import { SOURCE } from './panels.ts';
 import { overview, ports } from './traffic-rows.ts';
@@ -77,7 +78,7 @@ export function buildDashboard(): Dashboard {
     .editable()
     .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'));
   for (const choice of CHOICES) builder.withVariable(variable(choice));
-  for (const row of [overview(), ports(), latency(), addresses(), workers(), daemon()]) {
+  for (const row of [overview(), ports(), guests(), latency(), addresses(), workers(), daemon()]) {
     builder.withRow(new RowBuilder(row.title));
     for (const panel of row.panels) builder.withPanel(panel);
   }

@@ -78,14 +78,15 @@ export function addresses(): Row {
         targets: [[rate('weft_fdb_moves_total', PORT), BY_PORT]],
       }),
       graph({
-        title: 'Not learned, or forgotten early',
+        title: 'Not learned, forgotten early, or half-written',
         description:
-          'Frames per second whose source was not learned because the bridge’s or the port’s fdb-limit was reached; and addresses per second that made room for others before their time.',
+          'Frames per second whose source was not learned because the bridge’s or the port’s fdb-limit was reached; addresses per second that made room for others before their time; and lookups that missed because another worker was writing the entry, so that the frame was flooded.',
         unit: units.PacketsPerSecond,
         span: FULL_SPAN / 4,
         targets: [
           [rate('weft_fdb_learn_limited_total', PORT), BY_PORT],
           [rate('weft_fdb_evictions_total', SWITCH), 'forgotten, all bridges'],
+          [rate('weft_fdb_torn_reads_total', SWITCH), 'half-written, worker {{worker}}'],
         ],
       }),
       graph({

@@ -21,6 +21,8 @@ export interface PortDevice {
   details(): Readonly<Record<string, string>>;
   /** Frames lost before the switch could read them, since it was opened: by reason, nonzero ones. */
   missed?(): Readonly<Record<string, number>>;
+  /** How often somebody connected, and was refused, since it was opened; only where somebody connects. */
+  readonly tallies?: Readonly<{ connections: number; refusedClients: number; refusedMessages: number }>;
   /** Lets go of everything. No worker serves it any more when this is called; it says nothing to its host afterwards. */
   close(): Promise<void>;
 }

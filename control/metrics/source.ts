@@ -6,6 +6,8 @@
 export interface PortSample {
   readonly bridge: string;
   readonly port: string;
+  /** As the document writes it: tap, vhost-user … */
+  readonly kind: string;
   readonly up: boolean;
   /** Bits per second, null where unknown. */
   readonly speed: number | null;
@@ -28,6 +30,15 @@ export interface PortSample {
   readonly residence: ArrayLike<number>;
   /** Seconds, of all frames in `residence`. */
   readonly residenceSum: number;
+  /** Of a port to which guests connect, since it was made; null for the others. */
+  readonly guests: GuestSample | null;
+}
+
+export interface GuestSample {
+  readonly connections: number;
+  /** Turned away, because somebody was connected already. */
+  readonly refusedClients: number;
+  readonly refusedMessages: number;
 }
 
 /** Frames lost at a port for one reason; `reason` is a name of drop.ts, or the kernel's own for missed frames. */
@@ -54,6 +65,8 @@ export interface WorkerSample {
   readonly restarts: number;
   /** Estimated, sampled. */
   readonly activeFlows: number;
+  /** Entries of the forwarding database that it met half-written; each was a miss. */
+  readonly tornReads: number;
 }
 
 export interface MetricsSource {

@@ -14,6 +14,7 @@ interface PortMetric {
   readonly name: string;
   readonly type: 'counter' | 'gauge';
   readonly help: string;
+  /** Null: the port has no such sample. */
   readonly read: (port: PortSample) => number | null;
 }
 
@@ -84,6 +85,24 @@ const PORT_METRICS: readonly PortMetric[] = [
     help: 'Frames from the port whose source was not learned because a limit was reached.',
     read: (p) => p.learnLimited,
   },
+  {
+    name: 'weft_guest_connections_total',
+    type: 'counter',
+    help: 'Front ends that connected to the port.',
+    read: (p) => p.guests?.connections ?? null,
+  },
+  {
+    name: 'weft_guest_refused_clients_total',
+    type: 'counter',
+    help: 'Front ends that were turned away because another was connected.',
+    read: (p) => p.guests?.refusedClients ?? null,
+  },
+  {
+    name: 'weft_guest_refused_messages_total',
+    type: 'counter',
+    help: 'Messages of front ends that broke the protocol’s rules, and were refused.',
+    read: (p) => p.guests?.refusedMessages ?? null,
+  },
 ];
 
 function escaped(value: string): string {
@@ -107,6 +126,8 @@ function* portLines(ports: readonly PortSample[], labels: readonly string[]): Ge
       if (value !== null) yield `${metric.name}{${labels[i]}} ${value}\n`;
     }
   }
+  yield heading('weft_port_info', 'gauge', 'Always 1; what kind of port it is.');
+  for (let i = 0; i < ports.length; i++) yield `weft_port_info{${labels[i]},kind="${ports[i]!.kind}"} 1\n`;
 }
 
 /** Upper bounds of the residence buckets in seconds, without the last, which has none: 1 µs, 2 µs, 4 µs … */
@@ -152,6 +173,12 @@ function* workerLines(source: MetricsSource): Generator<string> {
   for (const w of workers) yield `weft_worker_restarts_total{worker="${w.worker}"} ${w.restarts}\n`;
   yield heading('weft_active_flows', 'gauge', 'Flows seen lately by the worker, estimated from samples.');
   for (const w of workers) yield `weft_active_flows{worker="${w.worker}"} ${w.activeFlows}\n`;
+  yield heading(
+    'weft_fdb_torn_reads_total',
+    'counter',
+    'Entries of the forwarding database that the worker met half-written; each was a miss.',
+  );
+  for (const w of workers) yield `weft_fdb_torn_reads_total{worker="${w.worker}"} ${w.tornReads}\n`;
 }
 
 function* lines(source: MetricsSource): Generator<string> {

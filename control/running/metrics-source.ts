@@ -14,12 +14,13 @@ export class Metrics implements MetricsSource {
     return this.#base.book.ports().map((state) => this.#port(state));
   }
 
-  #port({ bridge, model, number, up }: PortState): PortSample {
+  #port({ bridge, model, number, up, device }: PortState): PortSample {
     const cell = (which: number): number => this.#base.counters.cell(number, which);
     const residence = this.#base.counters.residence(number);
     return {
       bridge,
       port: model.name,
+      kind: model.kind,
       up,
       speed: model.speed,
       receiveFrames: cell(PortCell.RX_FRAMES),
@@ -33,6 +34,7 @@ export class Metrics implements MetricsSource {
       learnLimited: cell(PortCell.LEARN_LIMITED),
       residence: residence.buckets,
       residenceSum: residence.sumNs / 1e9,
+      guests: (device?.by === 'opener' ? device.device.tallies : null) ?? null,
     };
   }
 
@@ -55,6 +57,7 @@ export class Metrics implements MetricsSource {
       busySeconds: this.#base.counters.blockCell(worker, BlockCell.BUSY_NS) / 1e9,
       restarts: this.#base.pool.status(worker).restarts,
       activeFlows: this.#base.counters.blockCell(worker, BlockCell.FLOWS),
+      tornReads: this.#base.counters.blockCell(worker, BlockCell.TORN_READS),
     }));
   }
 

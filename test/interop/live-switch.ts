@@ -52,6 +52,8 @@ function documentText(folder: string): string {
           port('a', A, A, '10.99.1.1/24', 10),
           port('b', B, B, `${PEER}/24`, 10),
           port('alone', `wp-l${TAG}`, A, '10.99.2.1/24', 20),
+          // For a guest that never comes.
+          { name: 'guest', kind: 'vhost-user', socket: join(folder, 'guest.sock') },
         ],
       },
     ],

@@ -72,11 +72,15 @@ function movingSource(): MetricsSource {
       ...{ transmitFrames: grown(900), transmitBytes: grown(9e5), transmitSegments: grown(2700) },
       residence: Float64Array.from({ length: 18 }, (_, k) => (k === 3 ? grown(900) : k === 6 ? grown(100) : 0)),
       residenceSum: grown(1000) * 1e-5,
+      kind: 'vhost-user',
+      guests: { connections: grown(2), refusedClients: grown(1), refusedMessages: grown(3) },
     });
   const loss = (reason: string) => [{ bridge: 'br0', port: 'web', reason, frames: grown(10) }];
   return fakeSource({
     ports: () => [port('web'), port('db')],
-    workers: () => [{ worker: 0, turns: grown(5000), busySeconds: grown(100) / 1000, restarts: 0, activeFlows: 7 }],
+    workers: () => [
+      { worker: 0, turns: grown(5000), busySeconds: grown(100) / 1000, restarts: 0, activeFlows: 7, tornReads: 0 },
+    ],
     drops: () => loss('egress-full'),
     missed: () => loss('queue-full'),
   });
@@ -149,7 +153,7 @@ describeNeeds(LIVE, 'Prometheus over a live switch', () => {
     expect(await value('weft_port_speed_bytes{port="a"}')).toBe(1.25e9);
     const alone = 'weft_dropped_frames_total{port="alone",reason="no-egress"}';
     await waitFor(() => value(`increase(${alone}[10s])`)).toBeGreaterThan(0);
-    expect(await prometheus!.labelValues('weft_port_up', 'port')).toEqual(['a', 'alone', 'b']);
+    expect(await prometheus!.labelValues('weft_port_up', 'port')).toEqual(['a', 'alone', 'b', 'guest']);
     expect(await value('weft_fdb_entries{bridge="br0"}')).toBeGreaterThanOrEqual(2);
   });
 

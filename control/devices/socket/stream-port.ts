@@ -61,6 +61,11 @@ export class StreamPort implements PortDevice {
     return this.#lastEnd === null ? nobody : `${nobody}; of the last connection: ${this.#lastEnd}`;
   }
 
+  /** A stream has no messages but frames. */
+  get tallies() {
+    return { connections: this.#connections, refusedClients: this.#refused, refusedMessages: 0 };
+  }
+
   details(): Readonly<Record<string, string>> {
     const { socket, mode } = this.#model;
     return {

@@ -261,6 +261,7 @@ export function portSample(bridge: string, port: string, change: Partial<PortSam
   return {
     bridge,
     port,
+    kind: 'tap',
     up: true,
     speed: null,
     receiveFrames: 3,
@@ -274,16 +275,24 @@ export function portSample(bridge: string, port: string, change: Partial<PortSam
     learnLimited: 0,
     residence: Float64Array.from({ length: 18 }, (_, k) => (k === 3 ? 3 : 0)),
     residenceSum: 15e-6,
+    guests: null,
     ...change,
   };
 }
 
 export function fakeSource(change: Partial<MetricsSource> = {}): MetricsSource {
   return {
-    ports: () => [portSample('br0', 'web', { speed: 1e10 }), portSample('br0', 'db', { up: false })],
+    ports: () => [
+      portSample('br0', 'web', { speed: 1e10 }),
+      portSample('br0', 'db', { up: false }),
+      portSample('br0', 'vm', {
+        kind: 'vhost-user',
+        guests: { connections: 4, refusedClients: 2, refusedMessages: 1 },
+      }),
+    ],
     bridges: () => [{ bridge: 'br0', fdbEntries: 2, fdbLimit: 1024 }],
     evictions: () => 5,
-    workers: () => [{ worker: 0, turns: 10, busySeconds: 0.5, restarts: 3, activeFlows: 1 }],
+    workers: () => [{ worker: 0, turns: 10, busySeconds: 0.5, restarts: 3, activeFlows: 1, tornReads: 6 }],
     drops: () => [
       { bridge: 'br0', port: 'web', reason: 'runt', frames: 0 },
       { bridge: 'br0', port: 'web', reason: 'egress-full', frames: 4 },

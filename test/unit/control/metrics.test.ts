@@ -52,13 +52,20 @@ describe('the switch’s metrics', () => {
       'weft_worker_busy_seconds_total{worker="0"} 0.5',
       'weft_worker_turns_total{worker="0"} 10',
       'weft_active_flows{worker="0"} 1',
+      'weft_fdb_torn_reads_total{worker="0"} 6',
+      `weft_port_info{${labels},kind="tap"} 1`,
+      'weft_port_info{bridge="br0",port="vm",kind="vhost-user"} 1',
+      'weft_guest_connections_total{bridge="br0",port="vm"} 4',
+      'weft_guest_refused_clients_total{bridge="br0",port="vm"} 2',
+      'weft_guest_refused_messages_total{bridge="br0",port="vm"} 1',
     ]) {
       expect(lines).toContain(line);
     }
   });
 
-  it('leave out zero drops and unknown speeds', async () => {
+  it('leave out zero drops, unknown speeds, and connections where nobody connects', async () => {
     const lines = await rendered();
+    expect(lines.filter((line) => /^weft_guest_.*port="web"/.test(line))).toEqual([]);
     expect(lines.some((line) => line.includes('runt'))).toBe(false);
     expect(lines.some((line) => line.startsWith('weft_port_speed_bytes{bridge="br0",port="db"'))).toBe(false);
   });

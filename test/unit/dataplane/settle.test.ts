@@ -1,8 +1,8 @@
-/** What a successor does with the lists of a worker that died. */
+/** What a successor does with the lists of a worker that died; and what a lane tells main. */
 import { expect, it } from 'vitest';
 import { Lane } from '../../../dataplane/memory/lane.ts';
-import { PortCell } from '../../../dataplane/memory/layout.ts';
-import { abandon } from '../../../dataplane/settle.ts';
+import { BlockCell, PortCell } from '../../../dataplane/memory/layout.ts';
+import { abandon, publishTornReads } from '../../../dataplane/settle.ts';
 import { Turn } from '../../../dataplane/turn.ts';
 import { Rig, tablePort } from '../../rig.ts';
 import { A, ALL, B, frame } from '../path/frames.ts';
@@ -26,4 +26,16 @@ it('frames that were listed are lost with a reason, and none is sent from a slot
   rig.port(1).push(frame(B, A));
   for (let k = 0; k < 3; k++) successor.turn();
   expect([2, 3].map((port) => rig.port(port).drain().length)).toEqual([1, 0]);
+});
+
+it('half-written entries are told as a sum that a successor goes on with', () => {
+  const rig = new Rig();
+  const told = (lane: Lane, torn: number) => {
+    lane.tornReads = torn;
+    publishTornReads(lane);
+    return lane.f64[lane.blockCellsAt + BlockCell.TORN_READS];
+  };
+  const lane = new Lane(rig.view, 0);
+  expect([told(lane, 0), told(lane, 3), told(lane, 0)]).toEqual([0, 3, 3]);
+  expect(told(new Lane(rig.view, 0), 2)).toBe(5);
 });

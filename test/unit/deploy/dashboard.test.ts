@@ -66,7 +66,7 @@ describe('the dashboard', () => {
   it('has a row for each thing that is watched', () => {
     const rows = (buildDashboard().panels ?? []).filter(({ type }) => type === 'row').map(({ title }) => title);
     expect(rows.map((title) => title?.split(':')[0])).toEqual([
-      ...['Overview', 'Ports', 'Latency', 'Addresses', 'Workers', 'Process'],
+      ...['Overview', 'Ports', 'Guests', 'Latency', 'Addresses', 'Workers', 'Process'],
     ]);
   });
 
