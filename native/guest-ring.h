@@ -125,7 +125,7 @@ class GuestRing {
   bool enabled = false;
   Descriptor kick;
   Descriptor call;
-  std::atomic<int32_t> lock{0};
+  std::atomic<int32_t> lock{0};  // 0, or the worker that sends through it and one
   uint64_t used_guest = 0;  // guest address of the used ring
 
  private:

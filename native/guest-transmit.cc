@@ -23,19 +23,20 @@ void pause() {
 #endif
 }
 
-bool acquire(GuestRing& ring) {
+}  // namespace
+
+bool GuestCarrier::acquire() {
   for (int k = 0; k < kLockTries; k++) {
     int32_t free = 0;
-    if (ring.lock.compare_exchange_weak(free, 1, std::memory_order_acquire)) return true;
+    if (sink_->lock.compare_exchange_weak(free, owner_, std::memory_order_acquire)) return true;
     pause();
   }
   return false;
 }
-}  // namespace
 
 void GuestCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {
   const bool down = device_->broken.load(std::memory_order_relaxed) != nullptr;
-  if (down || (shared_ && !acquire(*sink_))) {
+  if (down || (shared_ && !acquire())) {
     for (int32_t k = 0; k < count; k++) slots.refuse(port_, entries[k], down ? kDropEgressDown : kDropEgressBusy);
     return;
   }

@@ -44,10 +44,14 @@ GuestCarrier::GuestCarrier(std::shared_ptr<GuestDevice> device, int32_t port)
 
 GuestCarrier::~GuestCarrier() {
   release();
+  // A worker that died in the middle of sending holds its ring no longer.
+  int32_t owner = owner_;
+  if (shared_ && sink_ != nullptr) sink_->lock.compare_exchange_strong(owner, 0);
   device_->served.fetch_sub(1);
 }
 
 bool GuestCarrier::take_rings(int32_t worker) {
+  owner_ = worker + 1;
   const auto runs = [](const GuestRing& ring) { return ring.is_placed() && ring.started && ring.enabled; };
   int32_t sinks = 0;
   for (int32_t pair = 0; pair < kGuestRingsMax / 2; pair++) {

@@ -84,6 +84,7 @@ class GuestCarrier : public Carrier {
   void transmit_some(Slots& slots, const int32_t* entries, int32_t count);
   int32_t copy_out_plain(Slots& slots, const int32_t* entries, int32_t count);
   int32_t put(Slots& slots, int32_t entry);
+  bool acquire();
   int32_t put_finished(Slots& slots, int32_t entry);
   int32_t put_pieces(const uint8_t* header, const Range* pieces, int32_t count, uint32_t length);
   void write_header(uint8_t* at, const int32_t* facts, uint16_t buffers) const;
@@ -97,6 +98,7 @@ class GuestCarrier : public Carrier {
   int32_t next_source_ = 0;
   GuestRing* sink_ = nullptr;
   bool shared_ = false;  // other workers send through the same ring
+  int32_t owner_ = 0;    // what this worker writes into a lock
 };
 
 }  // namespace weft

@@ -92,8 +92,13 @@ bool Slots::put_with_tail(int32_t slot, int32_t port, int32_t head_bytes, int32_
   // Allocated by the first port that needs them: a switch with TAPs only never does.
   if (pieces_ == nullptr) pieces_ = std::make_unique<Range[]>(kPiecesOfTurnMax);
   if (count > kPiecesOfFrameMax || count > kPiecesOfTurnMax - pieces_used_) return false;
-  for (int32_t k = 0; k < count; k++) pieces_[pieces_used_ + k] = pieces[k];
-  tails_[slot] = {pieces_used_, count};
+  uint32_t bytes = 0;
+  for (int32_t k = 0; k < count; k++) {
+    pieces_[pieces_used_ + k] = pieces[k];
+    bytes += pieces[k].bytes;
+  }
+  if (bytes != static_cast<uint32_t>(length - head_bytes)) return false;
+  tails_[slot] = {pieces_used_, count, bytes};
   pieces_used_ += count;
   int32_t* const facts = fact(slot);
   facts[kFactHeadAt] = at_of(head(slot));
@@ -152,7 +157,7 @@ bool Slots::is_sound(int32_t entry) const {
   if (length > static_cast<uint32_t>(kLargeStride) || head > length) return false;
   if (head_at < uint32_t{kVnetBytes} || head_at > arena_bytes_ - head) return false;
   if (head == length) return true;
-  if ((facts[kFactFlags] & kFlagForeign) != 0) return tail_at < static_cast<uint32_t>(kReceiveSlots);
+  if ((facts[kFactFlags] & kFlagForeign) != 0) return tail_at < static_cast<uint32_t>(kReceiveSlots) && tails_[tail_at].bytes == length - head;
   return tail_at <= arena_bytes_ - (length - head);
 }
 

@@ -114,6 +114,7 @@ class Slots {
   struct Tail {
     int32_t first;
     int32_t count;
+    uint32_t bytes;
   };
   uint8_t* region(int32_t word) const;
   int32_t* words(int32_t word) const { return reinterpret_cast<int32_t*>(region(word)); }
