@@ -41,6 +41,8 @@ const BARS: Readonly<Record<string, Bar>> = {
   'netdev|60 B|ovs-userspace-tso': atLeast(2, 3),
   'netdev|60 B|ovs-userspace-veth': atLeast(2, 3),
   'netdev|60 B|ovs-userspace-tso-veth': atLeast(2, 3),
+  'sockets|60 B|vde': atLeast(2, 5),
+  'sockets|1,514 B|vde': atLeast(2, 5),
   'round-trip|busy p50|veth': atMost(3, 1.5),
   'round-trip|busy p99|veth': atMost(20, 10),
   'round-trip|adaptive under load p50|veth': atMost(5, 2.5),

@@ -35,8 +35,15 @@ export interface GuestPort {
     | { readonly mode: 'trunk'; readonly trunks: readonly number[] };
 }
 
+/** A port of a guest without root. */
+export interface SocketPort {
+  readonly name: string;
+  readonly kind: 'socket';
+  readonly socket: string;
+}
+
 export interface WeftOptions {
-  readonly ports: readonly (TapPort | NetdevPort | GuestPort)[];
+  readonly ports: readonly (TapPort | NetdevPort | GuestPort | SocketPort)[];
   readonly idle?: Idle | undefined;
   readonly workers?: number | undefined;
   /** A CPU for each worker; the workers are pinned then, and the process isn't. */

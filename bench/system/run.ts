@@ -12,12 +12,14 @@ import { netdev } from './netdev.ts';
 import { missingCommand } from './process.ts';
 import { roundTrip } from './round-trip.ts';
 import { removeStale } from './site.ts';
+import { sockets } from './sockets.ts';
 import { tcp } from './tcp.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   tcp,
   frames60,
   netdev,
+  sockets,
   roundTrip,
   thousandTaps,
   idleCpu,

@@ -1,7 +1,7 @@
 // A guest's network device as a process, for the bench of socket switches: floods frames or counts them, over QEMU's `-netdev stream` or over
 // vde_switch's datagrams, in the same way. Compiled and started by sockets.ts:
-//   guest stream|vde PATH send BYTES BATCH   until it is ended
-//   guest stream|vde PATH count              prints the frames that came, each second
+//   socket-guest stream|vde PATH send BYTES BATCH   until it is ended; BATCH frames a system call
+//   socket-guest stream|vde PATH count              prints the clock and how many frames came, ten times a second
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -52,9 +52,10 @@ struct VdeRequest {
 int plugged(const std::string& folder) {
   const int control = connected(folder + "/ctl");
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+  const sockaddr_un own = address_of(folder + "/guest." + std::to_string(::getpid()));
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own) < 0) fail("bind");
   VdeRequest request;
-  request.data = address_of(folder + "/guest." + std::to_string(::getpid()));
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&request.data), sizeof request.data) < 0) fail("bind");
+  request.data = own;
   if (::send(control, &request, sizeof request, 0) != static_cast<ssize_t>(sizeof request)) fail("send");
   sockaddr_un theirs{};
   if (::recv(control, &theirs, sizeof theirs, 0) <= 0) fail("recv");
@@ -119,12 +120,12 @@ double now() {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
-/// Frames of more than 14 bytes from the other guest, as they come; one line a second: the clock, and how many there were until then.
+/// Frames as they come; ten lines a second.
 class Counter {
  public:
   void add(uint64_t frames) {
     frames_ += frames;
-    if (++calls_ % 64 != 0) return;
+    if (++calls_ % 4 != 0) return;
     const double time = now();
     if (time < next_) return;
     std::printf("%.6f %llu\n", time, static_cast<unsigned long long>(frames_));
@@ -188,8 +189,8 @@ int main(int count, char** words) {
   const int fd = is_vde ? plugged(words[2]) : connected(words[2]);
   const auto send = is_vde ? send_datagrams : send_stream;
   if (std::string(words[3]) == "count") {
-    // Its address is learned.
-    for (int k = 0; k < 3; k++) {
+    // Its address is learned. A port that has just come up may miss the first.
+    for (int k = 0; k < 5; k++) {
       send(fd, 60, 1, 1, 1, 2);
       ::usleep(50'000);
     }
