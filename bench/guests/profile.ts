@@ -1,10 +1,10 @@
 // Scenario guests-profile: where the worker's time goes at 64 bytes, in shares of TypeScript, native code and waiting. Samples by perf, of
 // the worker's thread only. Waiting is what `work` says: turns that moved no frame, which the samples of an idle switch help to subtract.
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { SWITCH_CPU } from '../peers/guest-switch.ts';
 import type { Idle } from '../peers/peer.ts';
 import { guestPort, joinByWeft } from '../peers/weft-guests.ts';
-import { busiestThread } from '../system/accounting.ts';
+import { boundThread } from '../system/accounting.ts';
 import { missingCommand, run } from '../system/process.ts';
 import type { Workplace } from '../system/site.ts';
 import { alone, betweenGuests, type GuestContext, type GuestScenario } from './context.ts';
@@ -33,21 +33,19 @@ export const guestsProfile: GuestScenario = {
       return [];
     }
     const rounds: ReturnType<typeof splitByWork>[] = [];
+    let note = '';
     for (let index = 0; index < context.pairs; index++) {
       const empty = await profileOnce(context, 'busy', false);
       const loaded = await profileOnce(context, 'adaptive', true);
       rounds.push(splitByWork(loaded.shares, loaded.busyShare, empty.shares));
       const text = `${sharesText(loaded.shares)}; busy ${(100 * loaded.busyShare).toFixed(0)} %; idle: ${sharesText(empty.shares)}`;
       context.progress(`guests-profile, ${index + 1}/${context.pairs}: ${text}`);
+      note = `samples of the last round: ${text}`;
     }
-    return (['typescript', 'native', 'node', 'waiting'] as const).map((key) =>
-      alone(
-        'guests-profile',
-        TITLES[key],
-        '%',
-        rounds.map((round) => 100 * round[key]),
-      ),
-    );
+    return (['typescript', 'native', 'node', 'waiting'] as const).map((key) => {
+      const values = rounds.map((round) => 100 * round[key]);
+      return { ...alone('guests-profile', TITLES[key], '%', values), ...(key === 'waiting' ? { note } : {}) };
+    });
   },
 };
 
@@ -88,7 +86,7 @@ function whose(symbol: string, file: string): keyof Shares {
 
 /**
  * What the shares of a run are made of: `busyShare` of the time moved frames, the rest was waiting. Waiting holds all of the kernel's
- * share, since moving frames between guests calls it for nothing, and for the rest consists of what an idle switch consists of.
+ * share, since turns that move guests' frames hardly call it, and for the rest consists of what an idle switch consists of.
  */
 export function splitByWork(loaded: Shares, busyShare: number, empty: Shares) {
   const waiting = Math.max(0, 1 - busyShare);
@@ -112,11 +110,11 @@ async function profileOnce(
       return joinByWeft(place, ports, idle);
     },
     async (guests, joined) => {
-      const thread = () => busiestThread(joined.pid, () => sleep(300));
-      if (!traffic) return { shares: await takeSamples(at, await thread(), context.seconds), busyShare: 0 };
+      const worker = boundThread(joined.pid, SWITCH_CPU);
+      if (!traffic) return { shares: await takeSamples(at, worker, context.seconds), busyShare: 0 };
       let shares: Shares | undefined;
       const during = async () => {
-        shares = await takeSamples(at, await thread(), context.seconds);
+        shares = await takeSamples(at, worker, context.seconds);
       };
       const { own } = await pingPong(guests, joined, context.seconds + 1, { during });
       return { shares: shares!, busyShare: own!.busyShare };

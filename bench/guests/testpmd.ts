@@ -112,7 +112,7 @@ export class Guests {
       await sleep(200);
     }
     // What came up last on the switch's side is told to its forwarding thread.
-    await sleep(500);
+    await sleep(1000);
   }
 
   /** Starts with `first` frames from each guest, which from then on go round and round. */

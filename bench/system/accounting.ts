@@ -46,19 +46,20 @@ export function cpuSeconds(pid: number): number {
   return total > 0 ? total / 1e9 : parseStatTicks(readFileSync(`/proc/${pid}/stat`, 'utf8')) / 100;
 }
 
-/** Id of the thread of `pid` that used most CPU time while `wait` ran. Throws when there are no schedstats. */
-export async function busiestThread(pid: number, wait: () => Promise<unknown>): Promise<number> {
-  const read = () =>
-    readdirSync(`/proc/${pid}/task`).map((thread) => {
-      const text = readOr(`/proc/${pid}/task/${thread}/schedstat`);
-      return [Number(thread), text === null ? 0 : parseSchedstat(text)] as const;
-    });
-  const before = new Map(read());
-  await wait();
-  const used = read().map(([thread, ns]) => ({ thread, ns: ns - (before.get(thread) ?? ns) }));
-  const most = used.reduce((a, b) => (b.ns > a.ns ? b : a));
-  if (most.ns === 0) throw new Error(`no thread of ${pid} was seen to run (/proc/PID/task/TID/schedstat)`);
-  return most.thread;
+/** The one CPU that a /proc/PID/task/TID/status allows (proc(5), Cpus_allowed_list), or null when there are several. */
+export function parseOnlyCpu(text: string): number | null {
+  const match = /^Cpus_allowed_list:\s+(\d+)$/m.exec(text);
+  return match === null ? null : Number(match[1]);
+}
+
+/** Id of the thread of `pid` that is bound to CPU `cpu` and to no other. Throws unless there is exactly one. */
+export function boundThread(pid: number, cpu: number): number {
+  const bound = readdirSync(`/proc/${pid}/task`).filter((thread) => {
+    const text = readOr(`/proc/${pid}/task/${thread}/status`);
+    return text !== null && parseOnlyCpu(text) === cpu;
+  });
+  if (bound.length !== 1) throw new Error(`${bound.length} threads of process ${pid} are bound to CPU ${cpu}, not one`);
+  return Number(bound[0]);
 }
 
 /** Memory of a running process. */

@@ -1,7 +1,14 @@
 import { describe, expect, test, vi } from 'vitest';
 import { findPeer, PEERS } from '../../../bench/peers/all.ts';
 import { tapPort, weftDocument } from '../../../bench/peers/weft-daemon.ts';
-import { cpuSeconds, parseMemory, parseSchedstat, parseStatTicks } from '../../../bench/system/accounting.ts';
+import {
+  boundThread,
+  cpuSeconds,
+  parseMemory,
+  parseOnlyCpu,
+  parseSchedstat,
+  parseStatTicks,
+} from '../../../bench/system/accounting.ts';
 import { Cleanup } from '../../../bench/system/cleanup.ts';
 import { interleave } from '../../../bench/system/context.ts';
 import { joinFlows, splitByOutage } from '../../../bench/system/flows.ts';
@@ -52,6 +59,12 @@ describe('accounting', () => {
     const text = 'Rss:  9 kB\nPss:     1000 kB\nPss_Dirty: 7 kB\nShared_Hugetlb:  2048 kB\nPrivate_Hugetlb: 1024 kB\n';
     expect(parseMemory(text)).toEqual({ pssMB: 1.024, hugeMB: 3.145728 });
     expect(() => parseMemory('Pss: 1 kB\n')).toThrow(/Shared_Hugetlb/);
+  });
+
+  test('a thread that is bound to one CPU is told from those that are not', () => {
+    expect(parseOnlyCpu('Name: x\nCpus_allowed:\t2\nCpus_allowed_list:\t1\n')).toBe(1);
+    expect(parseOnlyCpu('Cpus_allowed_list:\t0-1\n')).toBeNull();
+    expect(() => boundThread(process.pid, 9999)).toThrow(/0 threads of process \d+ are bound to CPU 9999/);
   });
 
   test('the CPU time of this process grows with work', () => {
