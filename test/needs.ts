@@ -6,6 +6,8 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'vitest';
+import { cacheFolder } from '../control/demo/guests/image.ts';
+import { kernelAtHand } from '../control/demo/guests/kernel.ts';
 
 export interface Requirements {
   /** Root with the capabilities to make devices and namespaces. */
@@ -22,8 +24,13 @@ export interface Requirements {
   readonly because?: string | null;
 }
 
-/** What a test with QEMU guests needs; a kernel for them is fetched by the first of them (control/demo/guests/kernel.ts). */
-export const GUESTS = { tools: ['qemu-system-x86_64', 'busybox'] } as const;
+/** What a test with QEMU guests needs. Tests fetch no kernel: whoever wants them to run does, once. */
+export const GUESTS = {
+  tools: ['qemu-system-x86_64', 'busybox'],
+  get because(): string | null {
+    return kernelAtHand(cacheFolder()) === null ? 'needs a kernel for guests: node test/guests/prepare.mjs' : null;
+  },
+} as const;
 
 /** The Debian package of a command, where it has another name. */
 const PACKAGES: Readonly<Record<string, string>> = {

@@ -6,13 +6,15 @@ import { type Column, tableLines } from '../cli/table.ts';
 import { formatBitRate, formatBytes, formatCount } from '../cli/units.ts';
 import { WeftError } from '../errors.ts';
 import { HOST_LIST, HOSTS } from './hosts.ts';
-import type { DemoDrop, DemoPort, DemoResult, Expectation } from './result.ts';
+import type { DemoDrop, DemoMode, DemoPort, DemoResult, Expectation } from './result.ts';
 
 const PICTURE = [
   `  red1  ${HOSTS.red1.address} ──┐               ┌── ${HOSTS.blue1.address}  blue1`,
   '                  VLAN 10 ─ weft ─ VLAN 20',
   `  red2  ${HOSTS.red2.address} ──┘               └── ${HOSTS.blue2.address}  blue2`,
 ];
+
+const GUESTS_PICTURE = ['  vm1 ── socket (stream) ── weft ── socket (dgram) ── vm2', '                        VLAN 10'];
 
 const PORTS: readonly Column<DemoPort>[] = [
   { title: 'PORT', text: (p) => p.name },
@@ -83,12 +85,16 @@ function metricsLines({ metrics, kept }: DemoResult): string[] {
   ];
 }
 
+function headLines(mode: DemoMode): string[] {
+  if (mode === 'guests') return ['Two QEMU guests, one switch, no root:', ...GUESTS_PICTURE];
+  return [`Two tenants, ${HOST_LIST.length} hosts in one subnet, one switch:`, ...PICTURE];
+}
+
 export function printResult(io: Io, result: DemoResult): void {
   const held = result.expectations.filter((expectation) => expectation.held).length;
   const lines = [
     '',
-    `Two tenants, ${HOST_LIST.length} hosts in one subnet, one switch:`,
-    ...PICTURE,
+    ...headLines(result.mode),
     '',
     ...tableLines(result.ports, PORTS, io),
     '',

@@ -1,6 +1,6 @@
 /**
- * What a demo finds out, as plain data: printed for people by print.ts, as it is with `--json`. Filled by steps.ts (devices) and
- * memory.ts. Names and units are stable.
+ * What a demo finds out, as plain data: printed for people by print.ts, as it is with `--json`. Filled by steps.ts (devices),
+ * memory.ts and guests/show.ts. Names and units are stable.
  */
 
 /** Something that has to be so; `detail` says what was seen. */
@@ -29,7 +29,7 @@ export interface DemoDrop {
 export interface Throughput {
   readonly from: string;
   readonly to: string;
-  /** What moved the bytes: `iperf3`, `node`, or `memory` ports. */
+  /** What moved the bytes: `iperf3`, `node`, `memory` ports, or between guests `wget`. */
   readonly tool: string;
   readonly seconds: number;
   readonly bitsPerSecond: number;
@@ -44,16 +44,23 @@ export interface Kept {
   readonly namespaces: readonly string[];
 }
 
+export type DemoMode = 'devices' | 'memory' | 'guests';
+
+export interface DemoMetrics {
+  readonly url: string;
+  readonly sample: readonly string[];
+}
+
 export interface DemoResult {
   /** Every expectation held. */
   readonly ok: boolean;
-  readonly mode: 'devices' | 'memory';
+  readonly mode: DemoMode;
   readonly expectations: readonly Expectation[];
   readonly ports: readonly DemoPort[];
   readonly drops: readonly DemoDrop[];
   readonly throughput: Throughput | null;
   readonly roundTrip: { readonly from: string; readonly to: string; readonly milliseconds: number } | null;
-  readonly metrics: { readonly url: string; readonly sample: readonly string[] } | null;
+  readonly metrics: DemoMetrics | null;
   readonly kept: Kept | null;
   readonly seconds: number;
 }

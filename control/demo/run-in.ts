@@ -13,16 +13,22 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Whether a program is in the PATH or where system programs lie. */
-export function hasTool(name: string): boolean {
-  return (ipEnvironment().PATH ?? '').split(delimiter).some((folder) => {
+/** Where a program lies: in the PATH or where system programs are; null when it isn't there. */
+export function findTool(name: string): string | null {
+  for (const folder of (ipEnvironment().PATH ?? '').split(delimiter)) {
+    const file = join(folder, name);
     try {
-      accessSync(join(folder, name), constants.X_OK);
-      return folder !== '';
+      accessSync(file, constants.X_OK);
+      if (folder !== '') return file;
     } catch {
-      return false;
+      // Not in this folder.
     }
-  });
+  }
+  return null;
+}
+
+export function hasTool(name: string): boolean {
+  return findTool(name) !== null;
 }
 
 export class Runner {

@@ -7,10 +7,11 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, st
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Document } from '../config/document.ts';
 import { toYaml } from '../config/save.ts';
 import { ip, type RunIp, runIp } from '../devices/ip.ts';
 import { WeftError } from '../errors.ts';
-import { demoDocument, HOST_LIST, type Host } from './hosts.ts';
+import { HOST_LIST, type Host } from './hosts.ts';
 import type { Runner } from './run-in.ts';
 
 export const PREFIX = 'weft-demo-';
@@ -72,11 +73,15 @@ export async function makeNamespaces(runner: Runner, folder: string): Promise<bo
 }
 
 /** Runs the daemon as a user would, in a session of its own, and waits until frames flow. */
-export async function startDaemon(runner: Runner, folder: string): Promise<Stand> {
-  const namespaces = HOST_LIST.map((host) => namespaceOf(host));
+export async function startDaemon(
+  runner: Runner,
+  folder: string,
+  document: Document,
+  namespaces: readonly string[],
+): Promise<Stand> {
   const file = join(folder, 'weft.yaml');
   const socket = join(folder, 'weft.sock');
-  writeFileSync(file, toYaml(demoDocument((host) => namespaceOf(host))));
+  writeFileSync(file, toYaml(document));
   const out = openSync(join(folder, 'weft.out'), 'w');
   const log = openSync(join(folder, 'weft.log'), 'w');
   const child = spawn(process.execPath, [compiled('cli/main.js'), 'run', '-c', file, '--socket', socket], {

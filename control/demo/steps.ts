@@ -2,12 +2,12 @@
  * What the demo shows on real devices, step by step: who reaches whom, who doesn't and what the switch counted meanwhile, and how fast.
  * Called by demo.ts once the switch runs. Each step asks the running switch over its API, as any user could.
  */
-import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildEchoFrame } from '../../dataplane/wire/build.ts';
 import { type Client, makeClient } from '../cli/client.ts';
-import type { DropRow, PortRow } from '../switch.ts';
+import type { PortRow } from '../switch.ts';
 import { BLUE_VLAN, DEVICE, HOST_LIST, HOSTS, type Host, type HostName } from './hosts.ts';
+import { readSwitch } from './read.ts';
 import type { Expectation, Findings, Throughput } from './result.ts';
 import { hasTool, type Runner } from './run-in.ts';
 import { compiled, namespaceOf, type Stand } from './stand.ts';
@@ -50,7 +50,9 @@ export class Steps {
       await this.#reaches('blue1', 'blue2');
       await this.#cannotReach('blue2', 'red2');
       const throughput = await this.#stream('red1', 'red2', seconds);
-      return { ...(await this.#read()), expectations: this.#expectations, roundTrip, throughput };
+      const seen = await readSwitch(this.#client, this.#stand.metricsUrl);
+      this.#expect('metrics can be scraped', seen.metrics.sample.length > 0, seen.metrics.url);
+      return { ...seen, expectations: this.#expectations, roundTrip, throughput };
     } finally {
       await stop();
     }
@@ -185,36 +187,4 @@ export class Steps {
       await stop();
     }
   }
-
-  async #read(): Promise<Pick<Findings, 'ports' | 'drops' | 'metrics'>> {
-    const [ports, drops] = await Promise.all([
-      this.#client.get<PortRow[]>('/v1/ports'),
-      this.#client.get<DropRow[]>('/v1/drops'),
-    ]);
-    const text = await scrape(this.#stand.metricsUrl);
-    const wanted = ['weft_port_receive_frames_total', 'weft_dropped_frames_total', 'weft_fdb_entries'];
-    const sample = wanted.flatMap((name) => text.split('\n').find((line) => line.startsWith(`${name}{`)) ?? []);
-    this.#expect('metrics can be scraped', sample.length > 0, this.#stand.metricsUrl);
-    return {
-      ports: ports.map(({ name, vlan, receive, transmit, dropped }) => ({ name, vlan, receive, transmit, dropped })),
-      drops: drops.map(({ port, reason, meaning, frames }) => ({ port, reason, meaning, frames })),
-      metrics: { url: this.#stand.metricsUrl, sample },
-    };
-  }
-}
-
-/** The metrics' text; empty when nobody answers. */
-function scrape(url: string): Promise<string> {
-  return new Promise((resolve) => {
-    const asked = request(url, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-      });
-      response.on('end', () => resolve(text));
-    });
-    asked.on('error', () => resolve(''));
-    asked.end();
-  });
 }

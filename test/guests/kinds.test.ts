@@ -3,13 +3,14 @@
  * the other end; over IPv4 and IPv6, with 1,500 and 9,000 bytes of MTU, with offloads and without on either side. All of it in `test:all`,
  * otherwise rows that hold every two of these choices together, drawn by a seed.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeNeeds, GUESTS, isLong } from '../needs.ts';
 import { REAL } from '../netns/lab.ts';
 import { randomFrom, seedFor } from '../seed.ts';
 import { pairwise } from './pairwise.ts';
 import { arp, fetchFile, ping, serveFile } from './peer.ts';
-import { KINDS as ALL_KINDS, type Kind, knowsOffloads, MTU_MAX, type Seat, Stand } from './stand.ts';
+import { KINDS as ALL_KINDS, type Kind, knowsOffloads, MTU_MAX, type Wish } from './seats.ts';
+import { type Seat, Stand } from './stand.ts';
 
 /** Some of them, to look for a fault: WEFT_GUEST_KINDS=tap,stream. */
 const chosen = process.env.WEFT_GUEST_KINDS?.split(',');
@@ -28,6 +29,22 @@ interface Case {
   readonly toOffloads: boolean;
   readonly mtu: number;
   readonly families: readonly (4 | 6)[];
+}
+
+type Side = 'a' | 'b';
+
+function seatName(side: Side, kind: Kind, offloads: boolean): string {
+  return `${side}-${kind}${offloads || !knowsOffloads(kind) ? '' : '-off'}`;
+}
+
+/** Both sides have every kind, with offloads and without. */
+function everySeat(): Wish[] {
+  const seats = (['a', 'b'] as const).flatMap((side) =>
+    KINDS.flatMap((kind) =>
+      ON_OFF.map((offloads) => ({ name: seatName(side, kind, offloads), kind, guest: side, offloads })),
+    ),
+  );
+  return seats.filter(({ kind, offloads }) => offloads || knowsOffloads(kind));
 }
 
 function everyCase(): Case[] {
@@ -62,29 +79,30 @@ function titleOf({ from, to, fromOffloads, toOffloads, mtu, families }: Case): s
   return `${end(from, fromOffloads)} → ${end(to, toOffloads)}, ${over}, MTU ${mtu}`;
 }
 
-describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools, 'ethtool'] }, 'every kind with every other', () => {
-  const cases = isLong() ? everyCase() : coveringCases(randomFrom(seedFor('every kind with every other')));
-  let stand: Stand;
-  const digests = new Map<Seat, string>();
+describeNeeds(
+  { ...REAL, ...GUESTS, tools: [...REAL.tools, ...GUESTS.tools, 'ethtool'] },
+  'every kind with every other',
+  () => {
+    const cases = isLong() ? everyCase() : coveringCases(randomFrom(seedFor('every kind with every other')));
+    let stand: Stand;
+    const digests = new Map<Seat, string>();
 
-  beforeAll(async () => {
-    stand = new Stand(KINDS);
-    await stand.open();
-  }, 180_000);
-  afterAll(() => stand.close());
+    beforeAll(async () => {
+      stand = new Stand(everySeat());
+      await stand.open();
+    }, 180_000);
+    afterAll(() => stand.close());
 
-  /** The file of a seat, made and served when it is first asked for. */
-  async function digestOf(seat: Seat): Promise<string> {
-    const folder = seat.kind === 'tap' || seat.kind === 'veth' ? `${stand.lab.folder}/${seat.side}` : '/run/files';
-    const digest = digests.get(seat) ?? (await serveFile(seat.peer, folder, FILE_BYTES));
-    digests.set(seat, digest);
-    return digest;
-  }
+    /** The file of a seat, made and served when it is first asked for. */
+    async function digestOf(seat: Seat): Promise<string> {
+      const digest = digests.get(seat) ?? (await serveFile(seat.peer, stand.folderOf(seat), FILE_BYTES));
+      digests.set(seat, digest);
+      return digest;
+    }
 
-  describe('', () => {
     it.each(cases.map((one) => [titleOf(one), one] as const))('%s', { timeout: 180_000 }, async (_, one) => {
-      const from = stand.seat('a', one.from, one.fromOffloads);
-      const to = stand.seat('b', one.to, one.toOffloads);
+      const from = stand.seat(seatName('a', one.from, one.fromOffloads));
+      const to = stand.seat(seatName('b', one.to, one.toOffloads));
       const ends = [from, to];
       await Promise.all(ends.map(({ peer }) => peer.run(`ip link set eth0 mtu ${one.mtu}; ip neigh flush dev eth0`)));
       expect(await arp(from.peer, to.ipv4)).toBe(true);
@@ -96,5 +114,5 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools, 'ethtool'] }, '
         expect(await fetchFile(to.peer, family === 4 ? from.ipv4 : from.ipv6)).toBe(sent);
       }
     });
-  });
-});
+  },
+);

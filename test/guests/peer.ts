@@ -60,19 +60,19 @@ export class HostPeer implements Peer {
 /** A namespace in a guest, which holds one of its cards. */
 export class GuestPeer implements Peer {
   readonly name: string;
-  vm: Vm;
+  readonly #vm: Vm;
   readonly #mac: string;
 
   constructor(name: string, vm: Vm, mac: string) {
     this.name = name;
-    this.vm = vm;
+    this.#vm = vm;
     this.#mac = mac;
   }
 
   /** Makes the namespace; once after each boot of the guest. */
   async enter(): Promise<void> {
     const file = `/run/${this.name}.pid`;
-    await this.vm.run(`
+    await this.#vm.run(`
       unshare -n sh -c 'echo $$ >${file}.part; mv ${file}.part ${file}; exec sleep 1000000' >/dev/null 2>&1 &
       until [ -s ${file} ]; do usleep 10000; done
       for device in /sys/class/net/*; do
@@ -86,7 +86,7 @@ export class GuestPeer implements Peer {
   }
 
   run(command: string, seconds?: number): Promise<string> {
-    return this.vm.run(`nsenter -t $(cat /run/${this.name}.pid) -n sh -c ${quoted(command)}`, seconds);
+    return this.#vm.run(`nsenter -t $(cat /run/${this.name}.pid) -n sh -c ${quoted(command)}`, seconds);
   }
 }
 
@@ -99,9 +99,9 @@ export async function address(peer: Peer, { ipv4, ipv6 }: Addresses, mtu = 1500)
     ip addr add ${ipv6}/64 dev eth0`);
 }
 
-/** How many of `count` echo requests of `size` bytes of payload were answered. */
-export async function ping(peer: Peer, address: string, { count = 3, size = 56 } = {}): Promise<number> {
-  const output = await peer.run(`ping -c ${count} -i 0.05 -W 5 -s ${size} ${address} || true`);
+/** How many of `count` echo requests of `size` bytes of payload were answered, the last within `wait` seconds. */
+export async function ping(peer: Peer, address: string, { count = 3, size = 56, wait = 5 } = {}): Promise<number> {
+  const output = await peer.run(`ping -c ${count} -i 0.05 -W ${wait} -s ${size} ${address} || true`);
   return Number(/(\d+) packets received/.exec(output)?.[1] ?? 0);
 }
 

@@ -119,6 +119,7 @@ export function addRunCommands(program: Command, context: Context): void {
     .description('two tenants on real devices: who reaches whom, how fast, and what was lost')
     .option('--keep', 'leave everything up to look around')
     .option('--memory', 'over memory ports, which needs no root')
+    .addOption(new Option('--guests', 'with two QEMU guests, which needs no root').conflicts(['keep', 'memory']))
     .option('--seconds <n>', 'how long the stream runs', seconds)
     .option('--json', 'the result as JSON')
     .option('--clean', 'remove what kept or killed demos left, and nothing else')
@@ -126,5 +127,10 @@ export function addRunCommands(program: Command, context: Context): void {
       const { runDemo } = await import('../../demo/demo.ts');
       context.exitCode = await runDemo(context.io, options);
     });
-  examples(demo, ['demo', 'as root, about ten seconds'], ['demo --memory', 'without root']);
+  examples(
+    demo,
+    ['demo', 'as root, about ten seconds'],
+    ['demo --memory', 'without root'],
+    ['demo --guests', 'without root, where QEMU is installed'],
+  );
 }

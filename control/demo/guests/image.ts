@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { WeftError } from '../../errors.ts';
 import { archive, type Entry, EntryMode } from './cpio.ts';
 import { INIT, MODULES_FILE } from './init.ts';
 import { findKernel } from './kernel.ts';
@@ -24,6 +25,7 @@ export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): strin
   return own || join(cache || join(homedir(), '.cache'), 'weft-guests');
 }
 
+const PT_INTERP = 3;
 const FOLDERS = ['bin', 'dev', 'lib', 'lib/modules', 'proc', 'run', 'sys'];
 
 function rootEntries(busybox: Uint8Array, modules: readonly Module[]): Entry[] {
@@ -37,11 +39,37 @@ function rootEntries(busybox: Uint8Array, modules: readonly Module[]): Entry[] {
   ];
 }
 
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new WeftError('guest-image', `nowhere to keep guests’ images (${why}); WEFT_GUEST_CACHE may name a folder`);
+  }
+}
+
+/** A guest has no libraries. A program that wants some names its loader (PT_INTERP, ELF-64's program headers). */
+export function isStatic(program: Buffer): boolean {
+  const [at, bytes, count] = [
+    Number(program.readBigUInt64LE(0x20)),
+    program.readUInt16LE(0x36),
+    program.readUInt16LE(0x38),
+  ];
+  for (let k = 0; k < count; k++) if (program.readUInt32LE(at + k * bytes) === PT_INTERP) return false;
+  return true;
+}
+
 /** The image, made when it isn't there. `busybox` is the path of a static busybox. Throws a WeftError when no kernel can be had. */
 export async function guestImage(busybox: string, folder = cacheFolder()): Promise<Image> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const { release, file, modules } = await findKernel(folder);
-  const root = archive(rootEntries(readFileSync(busybox), guestModules(modules)));
+  const shell = readFileSync(busybox);
+  if (!isStatic(shell))
+    throw new WeftError(
+      'guest-image',
+      `guests need a static busybox, and ${busybox} is none (apt-get install busybox-static)`,
+    );
+  const root = archive(rootEntries(shell, guestModules(modules)));
   const digest = createHash('sha256').update(root).digest('hex').slice(0, 16);
   const initrd = join(folder, `initrd-${release}-${digest}.gz`);
   if (!existsSync(initrd)) {

@@ -1,11 +1,12 @@
 /**
- * Where a guest's kernel comes from: what WEFT_GUEST_KERNEL names, one that was fetched before, Debian's cloud kernel by `apt-get download`
- * (no root needed, nothing is installed), or the kernel of this machine. Used by image.ts. It changes nothing outside its folder.
+ * Where a guest's kernel comes from: what WEFT_GUEST_KERNEL names, one that was fetched before, the kernel of this machine, or Debian's cloud
+ * kernel by `apt-get download` (no root needed, nothing is installed). Used by image.ts. It changes nothing outside its folder.
  */
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { WeftError } from '../../errors.ts';
+import { guestModules } from './modules.ts';
 
 export interface Kernel {
   /** As in the name of its file: 6.1.0-18-cloud-amd64. */
@@ -77,27 +78,40 @@ async function fetched(folder: string): Promise<Kernel> {
 }
 
 function stored(folder: string): Kernel | null {
+  if (!existsSync(folder)) return null;
   const systems = readdirSync(folder).filter((name) => name.startsWith('linux-image-'));
   const kernels = systems.map((name) => kernelIn(join(folder, name))).filter((kernel) => kernel !== null);
   return kernels.at(-1) ?? null;
 }
 
-/** A kernel for guests; `folder` keeps what is fetched. Throws a WeftError that says what would help when there is none. */
-export async function findKernel(folder: string): Promise<Kernel> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+/** This machine's own, if its modules can be used. */
+function own(): Kernel | null {
+  const kernel = kernelIn('/');
+  try {
+    return kernel !== null && guestModules(kernel.modules).length > 0 ? kernel : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A kernel that is there already: named, fetched before, or this machine's; null when there is none. */
+export function kernelAtHand(folder: string): Kernel | null {
   const wanted = process.env.WEFT_GUEST_KERNEL;
   if (wanted !== undefined && wanted !== '') return named(wanted);
-  const before = stored(folder);
-  if (before !== null) return before;
+  return stored(folder) ?? own();
+}
+
+/** A kernel for guests; `folder`, which is there, keeps what is fetched. Throws a WeftError that says what would help when there is none. */
+export async function findKernel(folder: string): Promise<Kernel> {
+  const found = kernelAtHand(folder);
+  if (found !== null) return found;
   try {
     return await fetched(folder);
   } catch (error) {
-    const own = kernelIn('/');
-    if (own !== null) return own;
     const why = (error instanceof Error ? error.message : String(error)).split('\n')[0];
     throw new WeftError(
       'guest-kernel',
-      `no kernel for guests: /boot has none that can be read, and ${META_PACKAGE} could not be fetched (${why}); ` +
+      `no kernel for guests: /boot has none that can be used, and ${META_PACKAGE} could not be fetched (${why}); ` +
         'set WEFT_GUEST_KERNEL to a vmlinuz whose modules are in /lib/modules or in WEFT_GUEST_MODULES',
     );
   }

@@ -29,6 +29,8 @@ export interface VmOptions {
   readonly shared?: boolean;
   /** What stands before the command: `ip netns exec NAME`. */
   readonly before?: readonly string[];
+  /** Kills it. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Answer {
@@ -85,7 +87,8 @@ export class Vm {
   #onBoot: (() => void)[] = [];
 
   private constructor(options: VmOptions) {
-    const { folder, name, before = [] } = options;
+    const { folder, name, before = [], signal } = options;
+    signal?.throwIfAborted();
     this.#name = name;
     this.#files = { console: join(folder, `${name}.console`), qemu: join(folder, `${name}.qemu`) };
     const qemu = ['qemu-system-x86_64', ...qemuArguments(options, this.#files.console)];
@@ -95,7 +98,12 @@ export class Vm {
     this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', said, 'pipe'] });
     closeSync(said);
     this.#child.once('error', (error) => this.#end(error.message));
-    this.#child.once('exit', (code, signal) => this.#end(`ended (${signal ?? `exit ${code}`})`));
+    const kill = () => this.killNow();
+    signal?.addEventListener('abort', kill);
+    this.#child.once('exit', (code, by) => {
+      signal?.removeEventListener('abort', kill);
+      this.#end(`ended (${by ?? `exit ${code}`})`);
+    });
     this.#child.stdin!.on('error', () => undefined);
     this.#monitor.on('error', () => undefined).resume();
     createInterface({ input: this.#child.stdout! }).on('line', (line) => this.#line(line));
