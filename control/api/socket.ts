@@ -3,20 +3,11 @@
  * daemon (claim) and the CLI (path), on the main thread. The socket's mode is the API's only access control.
  */
 import { once } from 'node:events';
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { createConnection, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { DeviceError, WeftError } from '../errors.ts';
+import { giveToGroup, groupId } from '../groups.ts';
 
 const GROUP = 'weft';
 const PROBE_MS = 1000;
@@ -66,19 +57,6 @@ export async function isAlive(path: string): Promise<boolean> {
     return !['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes((error as NodeJS.ErrnoException).code ?? '');
   } finally {
     probe.destroy();
-  }
-}
-
-/** The id of a group by /etc/group, or null. */
-function groupId(name: string): number | null {
-  try {
-    const line = readFileSync('/etc/group', 'utf8')
-      .split('\n')
-      .find((entry) => entry.startsWith(`${name}:`));
-    const id = Number(line?.split(':')[2]);
-    return line !== undefined && Number.isInteger(id) ? id : null;
-  } catch {
-    return null;
   }
 }
 
@@ -132,8 +110,7 @@ async function bind(server: Server, path: string): Promise<void> {
   const group = groupId(GROUP);
   if (group === null) return;
   try {
-    chownSync(path, -1, group);
-    chmodSync(path, 0o660);
+    giveToGroup(path, group);
   } catch {
     // Not root and not in the group: the socket stays its owner's alone.
   }

@@ -42,7 +42,10 @@ function vhostUser(port: PortDetail): GuestText {
     ],
     remarks: [
       'mode is libvirt’s: client where weft listens',
-      'libvirt’s QEMU is another user, perhaps confined: the socket and its folder must let it in',
+      ...(mode === 'server' && port.settings.group === undefined
+        ? ['libvirt’s QEMU is another user: give the port a group that it is in (group: kvm), or it can’t connect']
+        : []),
+      'where QEMU is confined (AppArmor, SELinux) the profile must let it use the socket',
     ],
   };
 }

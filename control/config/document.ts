@@ -11,6 +11,7 @@ import {
   deviceValue,
   FDB_LIMIT_MAX,
   fileValue,
+  groupValue,
   hostAddressValue,
   integer,
   listenValue,
@@ -112,6 +113,7 @@ export const vhostUserSchema = strict('a vhost-user port', {
   kind: z.literal('vhost-user'),
   socket: socketValue,
   mode: z.enum(SOCKET_MODES).optional(),
+  group: groupValue.optional(),
   queues: integer(1, QUEUES_MAX, ' queue pairs').optional(),
 });
 
@@ -123,6 +125,7 @@ export const socketSchema = strict('a socket port', {
   type: z.enum(SOCKET_TYPES).optional(),
   mode: z.enum(SOCKET_MODES).optional(),
   remote: socketValue.optional(),
+  group: groupValue.optional(),
 });
 
 export const patchSchema = strict('a patch port', { ...common, kind: z.literal('patch'), peer: peerValue });

@@ -1,5 +1,5 @@
 /**
- * The unix sockets of a document: each path belongs to one port, or to the API; and which keys of a `socket` port go together. Called by
+ * The unix sockets of a document: each path belongs to one port, or to the API; and which keys of such ports go together. Called by
  * checks.ts; pure.
  */
 import { posix } from 'node:path';
@@ -24,6 +24,12 @@ function checkType({ raw, path }: PortOutline, problems: PlacedProblem[]): void 
   }
 }
 
+/** Only a file that weft makes can be given to a group. */
+function checkGroup({ raw, path }: PortOutline, problems: PlacedProblem[]): void {
+  if (raw.group === undefined || raw.mode !== 'client') return;
+  problems.push(problemAt([...path, 'group'], 'mode client does not know this key: the guest makes the socket'));
+}
+
 /** No two ports can have one socket: only one of them would ever meet its guest. */
 export function checkSockets(outline: Outline, problems: PlacedProblem[]): void {
   const paths = new FirstUse(problems);
@@ -35,6 +41,7 @@ export function checkSockets(outline: Outline, problems: PlacedProblem[]): void 
       const path = textOf(port.raw[key]);
       if (path !== null) paths.use(posix.normalize(path), [...port.path, key], `the socket ${path}`);
     }
+    checkGroup(port, problems);
     if (port.kind === 'socket') checkType(port, problems);
   }
 }

@@ -131,6 +131,11 @@ export const socketValue = checked(z.string(), (path) => {
     : `the path has ${Buffer.byteLength(path)} bytes (a unix socket's has at most ${SOCKET_BYTES_MAX})`;
 });
 
+/** The name of a group of users, as shadow(5)'s tools take it. */
+export const groupValue = checked(z.string(), (name) =>
+  /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(name) ? null : `"${name}" is not the name of a group (as kvm)`,
+);
+
 /** Host and port of `127.0.0.1:9475`, `[::1]:9475` or `localhost:9475`, or null. */
 export function parseListen(text: string): { host: string; port: number } | null {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);

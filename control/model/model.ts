@@ -78,6 +78,8 @@ export interface VhostUserModel extends CommonModel {
   readonly socket: string;
   /** Who listens: weft as `server`, or as `client` the guest. */
   readonly mode: 'server' | 'client';
+  /** Whose members may use weft's socket beside its owner; null: nobody. */
+  readonly group: string | null;
   /** Queue pairs; null is as many as there are workers. */
   readonly queues: number | null;
 }
@@ -91,6 +93,8 @@ export interface SocketModel extends CommonModel {
   readonly mode: 'server' | 'client';
   /** Where the guest receives datagrams; null for a stream. */
   readonly remote: string | null;
+  /** As of vhost-user. */
+  readonly group: string | null;
 }
 
 export interface PatchModel extends CommonModel {
@@ -219,12 +223,12 @@ export function portModel(bridge: string, port: PortDocument, ports: readonly Po
         takeOver: port['take-over'] === true ? hostTap(ports) : null,
       };
     case 'vhost-user': {
-      const { kind, socket, mode = 'server', queues = null } = port;
-      return { ...common, kind, socket, mode, queues };
+      const { kind, socket, mode = 'server', group = null, queues = null } = port;
+      return { ...common, kind, socket, mode, group, queues };
     }
     case 'socket': {
-      const { kind, socket, type = 'stream', mode = 'server', remote = null } = port;
-      return { ...common, kind, socket, type, mode, remote };
+      const { kind, socket, type = 'stream', mode = 'server', remote = null, group = null } = port;
+      return { ...common, kind, socket, type, mode, remote, group };
     }
     case 'patch': {
       const [peerBridge, peerPort] = port.peer.split('/') as [string, string];

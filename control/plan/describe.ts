@@ -53,6 +53,10 @@ function describeChange(keys: readonly string[], before: object, after: object):
     .join('; ');
 }
 
+function forGroup({ group }: { readonly group: string | null }): string {
+  return group === null ? '' : ` for group ${group}`;
+}
+
 function describePort(port: PortModel): string {
   const vlan = describeVlan(port.vlan);
   switch (port.kind) {
@@ -64,10 +68,10 @@ function describePort(port: PortModel): string {
     case 'netdev':
       return `netdev ${port.device}${port.takeOver === null ? '' : `, taken over by ${port.takeOver}`}, ${vlan}`;
     case 'vhost-user':
-      return `vhost-user ${port.mode} at ${port.socket}, ${vlan}`;
+      return `vhost-user ${port.mode} at ${port.socket}${forGroup(port)}, ${vlan}`;
     case 'socket': {
       const way = port.remote === null ? port.mode : `to ${port.remote}`;
-      return `socket ${port.type} ${way} at ${port.socket}, ${vlan}`;
+      return `socket ${port.type} ${way} at ${port.socket}${forGroup(port)}, ${vlan}`;
     }
     case 'patch':
       return `patch to ${port.peer.bridge}/${port.peer.port}, ${vlan}`;

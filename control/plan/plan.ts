@@ -42,6 +42,7 @@ export const RECREATE_KEYS = [
   'socket',
   'type',
   'mode',
+  'group',
   'remote',
   'queues',
   'peer',

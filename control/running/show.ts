@@ -70,6 +70,10 @@ function portRow(base: Foundation, state: PortState): PortRow {
   };
 }
 
+function groupOf({ group }: { readonly group: string | null }): PortDetail['settings'] {
+  return group === null ? {} : { group };
+}
+
 /** The keys of a port's kind, defaults filled in. */
 function settingsOf(model: PortModel, workers: number): PortDetail['settings'] {
   switch (model.kind) {
@@ -78,11 +82,11 @@ function settingsOf(model: PortModel, workers: number): PortDetail['settings'] {
     case 'netdev':
       return { 'take-over': model.takeOver !== null };
     case 'vhost-user':
-      return { mode: model.mode, queues: model.queues ?? workers };
+      return { mode: model.mode, ...groupOf(model), queues: model.queues ?? workers };
     case 'socket':
       return model.type === 'dgram'
-        ? { type: model.type, remote: model.remote }
-        : { type: model.type, mode: model.mode };
+        ? { type: model.type, remote: model.remote, ...groupOf(model) }
+        : { type: model.type, mode: model.mode, ...groupOf(model) };
     case 'patch':
       return { peer: `${model.peer.bridge}/${model.peer.port}` };
     case 'pcap':

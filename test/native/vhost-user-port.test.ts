@@ -2,7 +2,17 @@
  * vhost-user ports over real sockets and the real addon, with a front end in the same process and without workers: who may connect, when
  * the port is up, what is given back. What passes through a port is proven by test/guests.
  */
-import { existsSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,14 +20,19 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { GuestModel } from '../../control/devices/guest/guest-port.ts';
 import { VhostUserOpener } from '../../control/devices/guest/opener.ts';
 import type { PortDevice, PortHost } from '../../control/devices/port-device.ts';
+import { groupId } from '../../control/groups.ts';
 import { type Addon, addon } from '../../native/binding.ts';
-import { describeNeeds } from '../needs.ts';
+import { describeNeeds, itNeeds } from '../needs.ts';
 import { recorded, state, wire, words } from '../unit/control/protocols/front-end.ts';
 
 const VIRTIO_USER = recorded['virtio-user'];
 const RUNNING = VIRTIO_USER.findIndex(({ bytes }) => bytes.startsWith('0b')) - 2;
 const MEMORY_BYTES = 128 << 20;
 const CHECKSUM_TSO = 1 | 2 | 4;
+
+/** Giving a socket to a group. */
+const GROUP = { root: true, because: groupId('kvm') === null ? 'this host has no group kvm' : null };
+const NOBODY = 65_534;
 
 /** A front end that replays messages; its memory is a file. */
 class FrontEnd {
@@ -83,7 +98,7 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     const announce = (...what: string[]) => void announced.push(what.join(' '));
     const opener = new VhostUserOpener({ native, announce });
     const port = await opener.open(
-      { name: 'vm1', socket: path(), mode: 'server', queues: 1, mtu: 1500, ...model },
+      { name: 'vm1', socket: path(), mode: 'server', group: null, queues: 1, mtu: 1500, ...model },
       host,
     );
     ports.push(port);
@@ -129,6 +144,35 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     expect(port).toMatchObject({ up: false, handle: null, takes: 0, reason: `no front end is connected to ${path()}` });
     await port.close();
     expect(existsSync(path())).toBe(false);
+    await expectNothingLeft();
+  });
+
+  itNeeds(GROUP, 'may give a group its socket', async () => {
+    const port = await open({ group: 'kvm' });
+    const { mode, gid, uid } = statSync(path());
+    expect([mode & 0o777, gid, uid]).toEqual([0o660, groupId('kvm'), 0]);
+    await port.close();
+    await expect(open({ group: 'none-such' })).rejects.toMatchObject({
+      code: 'no-group',
+      message: 'br0/vm1: there is no group "none-such" in /etc/group',
+    });
+    expect(existsSync(path())).toBe(false);
+    await expectNothingLeft();
+  });
+
+  itNeeds(GROUP, 'says that it may not give its socket away, and leaves none', async () => {
+    // Without root's right to write anywhere: the socket goes into a folder of nobody's.
+    chownSync(folder, NOBODY, NOBODY);
+    process.seteuid!(NOBODY);
+    try {
+      await expect(open({ group: 'kvm' })).rejects.toMatchObject({
+        code: 'socket-group',
+        message: expect.stringMatching(/^br0\/vm1: weft can't give .*vm1\.sock to the group "kvm": EPERM/),
+      });
+      expect(existsSync(path())).toBe(false);
+    } finally {
+      process.seteuid!(0);
+    }
     await expectNothingLeft();
   });
 

@@ -22,6 +22,7 @@ interface AddOptions {
   readonly takeOver?: boolean;
   readonly socketPath?: string;
   readonly client?: boolean;
+  readonly group?: string;
   readonly queues?: number;
   readonly type?: string;
   readonly remote?: string;
@@ -73,6 +74,7 @@ export function portDocument(name: string, o: AddOptions): Record<string, unknow
     'take-over': o.takeOver,
     socket: o.socketPath,
     mode: o.client === true ? 'client' : undefined,
+    group: o.group,
     queues: o.queues,
     type: o.type,
     remote: o.remote,
@@ -98,6 +100,7 @@ function addOptions(command: Command): Command {
     .option('--take-over', 'netdev: its addresses and routes move to a tap port of the bridge')
     .option('--socket-path <path>', 'vhost-user, socket: where guest and weft meet (--socket is the daemon’s own)')
     .option('--client', 'vhost-user, socket: the guest listens, not weft')
+    .option('--group <name>', 'vhost-user, socket: whose members may connect, as kvm (default: only weft’s own user)')
     .option('--queues <number>', 'vhost-user: queue pairs (default: as many as workers)', whole)
     .addOption(new Option('--type <type>', 'socket: type of the socket').choices(SOCKET_TYPE_NAMES))
     .option('--remote <path>', 'socket of type dgram: where the guest receives')

@@ -19,6 +19,8 @@ export interface GuestModel {
   readonly name: string;
   readonly socket: string;
   readonly mode: 'server' | 'client';
+  /** Who may connect to a server's socket beside its owner. */
+  readonly group: string | null;
   /** Queue pairs; null is as many as there are workers. */
   readonly queues: number | null;
   readonly mtu: number;

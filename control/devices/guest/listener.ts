@@ -1,10 +1,12 @@
 /**
  * Server mode: listens at a path and hands on whoever connects. Made by the opener on the main thread. A file that a dead weft left is
- * taken over, one at which somebody listens is not; the mode is 0600, since whoever may connect can show weft any memory.
+ * taken over, one at which somebody listens is not; the mode is 0600, since whoever may connect can show weft any memory, or 0660 with a
+ * group that the document names.
  */
 import { lstatSync, rmSync } from 'node:fs';
 import { isAlive } from '../../api/socket.ts';
 import { DeviceError } from '../../errors.ts';
+import { giveSocket, knownGroup } from '../../groups.ts';
 import type { WatchClock } from '../link-watch.ts';
 import type { Endpoint, OnClient } from './endpoint.ts';
 import type { SocketNative } from './guest-native.ts';
@@ -20,6 +22,13 @@ const HINTS: Readonly<Record<string, string>> = {
   EROFS: 'The folder is read-only.',
   EMFILE: 'Raise the limit of open files (ulimit -n, LimitNOFILE=).',
 };
+
+/** What the document says of it. */
+export interface ListenAt {
+  readonly socket: string;
+  /** Who may connect beside the owner. */
+  readonly group: string | null;
+}
 
 export class Listener implements Endpoint {
   readonly reason: string;
@@ -48,11 +57,23 @@ export class Listener implements Endpoint {
   static async open(
     native: SocketNative,
     subject: string,
-    path: string,
+    { socket, group }: ListenAt,
     onClient: OnClient,
     clock: WatchClock,
   ): Promise<Listener> {
-    await clear(subject, path);
+    const id = group === null ? null : knownGroup(subject, group);
+    await clear(subject, socket);
+    const listener = Listener.#listen(native, subject, socket, onClient, clock);
+    try {
+      if (group !== null && id !== null) giveSocket(subject, socket, group, id);
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
+    return listener;
+  }
+
+  static #listen(native: SocketNative, subject: string, path: string, onClient: OnClient, clock: WatchClock): Listener {
     const mask = process.umask(OWNER_ONLY);
     try {
       return new Listener(native, path, onClient, clock);

@@ -38,7 +38,7 @@ export class VhostUserOpener {
     try {
       const { socket, mode } = model;
       if (mode === 'client') port.use(new Dialer(this.#native, socket, this.#clock, port.onClient));
-      else port.use(await Listener.open(this.#native, subject, socket, port.onClient, this.#clock));
+      else port.use(await Listener.open(this.#native, subject, model, port.onClient, this.#clock));
     } catch (error) {
       await port.close();
       throw error;

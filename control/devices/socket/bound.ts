@@ -5,6 +5,8 @@
 import { lstatSync, rmSync } from 'node:fs';
 import type { Addon } from '../../../native/binding.ts';
 import { DeviceError } from '../../errors.ts';
+import { giveSocket, knownGroup } from '../../groups.ts';
+import type { ListenAt } from '../guest/listener.ts';
 
 const OWNER_ONLY = 0o177;
 
@@ -17,7 +19,8 @@ export class Bound {
   readonly #inode: bigint | null;
 
   /** `subject` begins messages: `br0/vm1`. Throws a DeviceError. */
-  constructor(native: BoundNative, subject: string, path: string) {
+  constructor(native: BoundNative, subject: string, { socket: path, group }: ListenAt) {
+    const id = group === null ? null : knownGroup(subject, group);
     this.#native = native;
     this.#path = path;
     const mask = process.umask(OWNER_ONLY);
@@ -25,12 +28,23 @@ export class Bound {
       clear(native, subject, path);
       this.fd = native.listenUnix(path, 'dgram');
       this.#inode = inodeOf(path);
+      this.#give(subject, group, id);
     } catch (error) {
       if (error instanceof DeviceError) throw error;
       const text = `${subject}: weft can't receive at ${path}: ${(error as Error).message}`;
       throw new DeviceError('socket-failed', text, 'Is its folder there, and may weft write into it?', error);
     } finally {
       process.umask(mask);
+    }
+  }
+
+  #give(subject: string, group: string | null, id: number | null): void {
+    if (group === null || id === null) return;
+    try {
+      giveSocket(subject, this.#path, group, id);
+    } catch (error) {
+      this.close();
+      throw error;
     }
   }
 

@@ -42,7 +42,7 @@ export class DgramPort implements PortDevice {
     this.#host = host;
     this.#clock = clock;
     this.#receiver = receiver;
-    this.#bound = new Bound(native, `${host.bridge}/${host.port}`, model.socket);
+    this.#bound = new Bound(native, `${host.bridge}/${host.port}`, model);
     this.#seek();
   }
 

@@ -22,7 +22,7 @@ export function socketOpener(native: PortNative, clock: WatchClock = systemClock
       const { socket, mode } = model;
       const subject = `${host.bridge}/${host.port}`;
       if (mode === 'client') port.use(new Dialer(native, socket, clock, port.onClient));
-      else port.use(await Listener.open(native, subject, socket, port.onClient, clock));
+      else port.use(await Listener.open(native, subject, model, port.onClient, clock));
       return port;
     },
   };

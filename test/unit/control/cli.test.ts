@@ -90,8 +90,8 @@ describe('weft port, fdb, save, worker', () => {
       { kind: 'vhost-user', socket: '/s', queues: 2, mode: 'client' },
     ],
     [
-      '--kind socket --socket-path /s --type dgram --remote /r',
-      { kind: 'socket', socket: '/s', type: 'dgram', remote: '/r' },
+      '--kind socket --socket-path /s --type dgram --remote /r --group kvm',
+      { kind: 'socket', socket: '/s', type: 'dgram', remote: '/r', group: 'kvm' },
     ],
   ])('port add %s', async (options, expected) => {
     const { code, err } = await weft(rig, `port add br0/vm ${options}`);

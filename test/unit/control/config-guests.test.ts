@@ -20,7 +20,7 @@ describe('ports for guests', () => {
       '{ name: b, kind: netdev, device: vnet2, take-over: true, vlan: { mode: trunk, trunks: [10] } }',
       '{ name: host, kind: tap }',
       '{ name: eth7, kind: netdev }',
-      '{ name: c, kind: socket, socket: /run/c.sock }',
+      '{ name: c, kind: socket, socket: /run/c.sock, group: kvm }',
       '{ name: d, kind: socket, socket: /run/d.sock, type: stream, mode: client }',
       '{ name: e, kind: socket, socket: /run/e.sock, type: dgram, remote: /run/e-guest.sock }',
     ];
@@ -97,6 +97,13 @@ describe('a port that is wrong', () => {
     ['{ name: p, kind: netdev, device: e, take-over: yes }', 'take-over: found "yes", expected true or false'],
     ['{ name: p, kind: netdev, device: e, netns: x }', 'netns: unknown key (a netdev port knows'],
     ['{ name: longer-than-a-device, kind: netdev }', 'device: is missing, and the port’s name can’t stand for it'],
+    ['{ name: p, kind: vhost-user, socket: /s, group: "a b" }', 'group: "a b" is not the name of a group (as kvm)'],
+    [
+      '{ name: p, kind: vhost-user, socket: /s, mode: client, group: kvm }',
+      'group: mode client does not know this key: the guest makes the socket',
+    ],
+    ['{ name: p, kind: socket, socket: /s, mode: client, group: kvm }', 'group: mode client does not know this key'],
+    ['{ name: p, kind: netdev, device: e, group: kvm }', 'group: unknown key (a netdev port knows'],
     ['{ name: p, kind: socket, socket: /s, type: datagram }', 'type: found "datagram", expected stream, dgram'],
     ['{ name: p, kind: socket, socket: /s, type: dgram }', 'remote: is missing: type dgram needs the guest’s path'],
     [

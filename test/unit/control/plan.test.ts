@@ -291,6 +291,15 @@ describe('ports for guests', () => {
       'add br0/b: netdev e1, taken over by h0, trunk all',
     );
     expect(added('{ name: c, kind: socket, socket: /c }')).toBe('add br0/c: socket stream server at /c, trunk all');
+    expect(
+      steps(
+        onePort('{ name: v, kind: vhost-user, socket: /v }'),
+        onePort('{ name: v, kind: vhost-user, socket: /v, group: kvm }'),
+      ),
+    ).toEqual([
+      'delete br0/v: to make it again: group none → kvm',
+      'add br0/v: vhost-user server at /v for group kvm, trunk all',
+    ]);
     expect(added('{ name: d, kind: socket, socket: /d, type: dgram, remote: /r }')).toBe(
       'add br0/d: socket dgram to /r at /d, trunk all',
     );
