@@ -6,7 +6,7 @@
  *
  *   key0   MAC bytes 2–5, as they lie in the frame
  *   key1   MAC bytes 0–1 | VLAN << 16 | low 4 bits of the bridge << 28
- *   value  destination (16) | high 4 bits of the bridge (4) | generation (6) | static | sticky; 0 is a free entry
+ *   value  destination (16) | high 4 bits of the bridge (4) | generation (10) | static | sticky; 0 is a free entry
  *   check  a mix of the other three
  *
  * An address lives in one of two buckets: the primary by its hash, the other by exclusive-or with a second hash of the same key, so
@@ -23,9 +23,9 @@ export const DESTINATION_MASK = 0xffff;
 export const BRIDGE_SHIFT = 16;
 export const BRIDGE_MASK = 0xf << BRIDGE_SHIFT;
 export const GENERATION_SHIFT = 20;
-export const GENERATION_MASK = 0x3f;
-export const STATIC = 1 << 26;
-export const STICKY = 1 << 27;
+export const GENERATION_MASK = 0x3ff;
+export const STATIC = 1 << 30;
+export const STICKY = 1 << 31;
 
 /** Words of the counts region: per port a generation, how many entries, how many of them static; a count per bridge; then sums. */
 export const PORT_GENERATIONS_AT = 0;

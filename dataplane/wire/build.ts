@@ -12,7 +12,7 @@ import {
   ETHERTYPE_BYTES,
   ETHERTYPE_IPV4,
   ETHERTYPE_IPV6,
-  FRAME_BYTES_MIN,
+  PADDED_BYTES_MIN,
 } from './ethernet.ts';
 import { emitEthernet } from './ethernet-value.ts';
 import {
@@ -73,7 +73,7 @@ const EMPTY = new Uint8Array(0);
 export function buildFrame(link: LinkOptions, etherType: number, payload: Uint8Array): Uint8Array {
   const tags = link.vlan ?? [];
   const headerBytes = ETHERNET_BYTES + tags.length * VLAN_TAG_BYTES;
-  const bytes = new Uint8Array(Math.max(FRAME_BYTES_MIN, headerBytes + payload.length));
+  const bytes = new Uint8Array(Math.max(PADDED_BYTES_MIN, headerBytes + payload.length));
   emitEthernet({ destination: link.dst, source: link.src, etherType }, bytes, 0);
   let at = ETHERTYPE_AT;
   for (const tag of tags) at = emitVlanTag({ tpid: TPID_CUSTOMER, pcp: 0, dropEligible: false, ...tag }, bytes, at);

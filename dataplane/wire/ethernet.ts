@@ -20,7 +20,7 @@ export const ETHERTYPE_AT = SOURCE_AT + MAC_BYTES;
 export const ETHERNET_BYTES = ETHERTYPE_AT + ETHERTYPE_BYTES;
 
 /** Smallest frame on a wire, without its FCS; shorter ones are padded with zeros. */
-export const FRAME_BYTES_MIN = 60;
+export const PADDED_BYTES_MIN = 60;
 
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
