@@ -76,7 +76,7 @@ export function checkSockets(story: string, env: Readonly<Record<string, string>
 
 const BROKEN = [2, 2, 0, ['EGRESS_DOWN'], true];
 
-/** What each story of streams.mjs has to answer. */
+/** What each story of streams.mjs and datagrams.mjs has to answer. */
 export const STREAMS: Readonly<Record<string, unknown>> = {
   splits: { enough: true, differ: 0, budget: { most: 3, foreign: 0, whole: true } },
   slow: { whole: true, rising: true, sent: 0, counted: 0, others: 0, reasons: ['2 EGRESS_FULL'], full: true },
@@ -98,9 +98,13 @@ export const STREAMS: Readonly<Record<string, unknown>> = {
   },
 };
 
-/** Tells a story of streams.mjs, which needs no root, and checks its answer. */
+/** Those that datagrams.mjs tells. */
+const OF_DATAGRAMS: readonly string[] = ['stream', 'segments', 'dgrams'];
+
+/** Tells a story of streams.mjs or datagrams.mjs, which need no root, and checks its answer. */
 export function checkStreams(story: string, seed: number, env: Readonly<Record<string, string>>): void {
-  const args = [file('lifecycle/streams.mjs'), story, String(seed)];
+  const script = OF_DATAGRAMS.includes(story) ? 'datagrams' : 'streams';
+  const args = [file(`lifecycle/${script}.mjs`), story, String(seed)];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
     encoding: 'utf8',
     env: { ...process.env, ...env },

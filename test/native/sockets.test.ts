@@ -1,7 +1,7 @@
 /**
  * Unix sockets by the addon, as an ordinary user may have them: descriptors pass and none stays open, every refusal says what it is, watches
  * call back and end (lifecycle/sockets.mjs); and socket ports: frames stay whole wherever a stream is cut, slow readers lose what is counted
- * and nothing else (lifecycle/streams.mjs). Each story is a process of its own.
+ * and nothing else (lifecycle/streams.mjs, datagrams.mjs). Each story is a process of its own.
  */
 import { expect, it } from 'vitest';
 import { describeNeeds } from '../needs.ts';
