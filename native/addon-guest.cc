@@ -137,8 +137,7 @@ Napi::Value set_eventfd(const Napi::CallbackInfo& info, Descriptor GuestRing::* 
   const auto device = guest(info);
   GuestRing* const ring = ring_of(device, info);
   const int failed = ring == nullptr ? -EINVAL : changeable(device);
-  if (failed == 0) ring->*which = std::move(fd);
-  return answer(info, failed);
+  return answer(info, failed == 0 ? ring->set(which, std::move(fd)) : failed);
 }
 
 Napi::Value set_kick(const Napi::CallbackInfo& info) { return set_eventfd(info, &GuestRing::kick); }

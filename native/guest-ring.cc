@@ -1,6 +1,8 @@
 #include "guest-ring.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstring>
 
 namespace weft {
 
@@ -40,6 +42,20 @@ void DirtyLog::mark(uint64_t guest, uint64_t bytes) {
   for (uint64_t page = guest / kLogPageBytes; page <= last && page < pages_; page++) {
     __atomic_fetch_or(&bits_[page / 8], static_cast<uint8_t>(1u << (page % 8)), __ATOMIC_RELEASE);
   }
+}
+
+int GuestRing::set(Descriptor GuestRing::* which, Descriptor fd) {
+  if (fd.valid()) {
+    char path[32], name[32] = {};
+    std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd.get());
+    // Where there is no /proc nobody can tell.
+    if (::readlink(path, name, sizeof name - 1) > 0 && std::strcmp(name, "anon_inode:[eventfd]") != 0) return -EINVAL;
+    // One whose count is full would hold us up.
+    const int flags = ::fcntl(fd.get(), F_GETFL);
+    if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+  }
+  this->*which = std::move(fd);
+  return 0;
 }
 
 int GuestRing::place(const GuestMemory& memory, uint32_t size, uint64_t descriptors, uint64_t available, uint64_t used) {

@@ -69,6 +69,9 @@ class DirtyLog {
 
 class GuestRing {
  public:
+  /// Makes `fd` the ring's kick or call; none (−1) takes it away. 0, or −EINVAL: it must be an eventfd. A look at another kind of file, or
+  /// a write to it, is whatever its owner makes of it, also to wait for ever.
+  int set(Descriptor GuestRing::* which, Descriptor fd);
   /// Where the ring lies, in the front end's addresses. 0, −EINVAL for a bad size or alignment, −EFAULT outside the regions.
   int place(const GuestMemory& memory, uint32_t size, uint64_t descriptors, uint64_t available, uint64_t used);
   void displace() { size_ = 0; }

@@ -109,6 +109,25 @@ void kicks() {
   CHECK(::epoll_wait(epoll.get(), &event, 1, 0) == 0);
 }
 
+/// Only eventfds are kicks and calls, and one that is full holds nobody up.
+void eventfds() {
+  Rig rig(with(kBase));
+  GuestRing& ring = rig.guest.device->rings[1];
+  int ends[2];
+  CHECK(::pipe(ends) == 0);
+  CHECK(ring.set(&GuestRing::kick, Descriptor(ends[0])) == -EINVAL && ring.set(&GuestRing::call, Descriptor(ends[1])) == -EINVAL);
+  CHECK(ring.set(&GuestRing::call, Descriptor::dup(rig.guest.file.get())) == -EINVAL);
+  CHECK(ring.set(&GuestRing::kick, Descriptor::epoll_create()) == -EINVAL && ring.set(&GuestRing::kick, Descriptor(9999)) < 0);
+  CHECK(ring.kick.valid() && ring.call.valid());
+  const Descriptor full(::eventfd(0, EFD_CLOEXEC));
+  const uint64_t most = ~uint64_t{0} - 1;
+  CHECK(::write(full.get(), &most, sizeof most) == sizeof most);
+  CHECK(ring.set(&GuestRing::call, Descriptor::dup(full.get())) == 0);
+  CHECK(rig.turn(3) == 3);
+  CHECK(ring.set(&GuestRing::call, Descriptor()) == 0 && !ring.call.valid());
+  CHECK(rig.turn(3) == 3);
+}
+
 /// Tens of thousands of frames each way: indices wrap, every chain comes back once and in order.
 void wrap() {
   for (const uint64_t features : {kBase, kEvents}) {
@@ -303,6 +322,7 @@ const Rule kRingRules[] = {
     {"calls by flag", calls_by_flag},
     {"calls by event", calls_by_event},
     {"kicks", kicks},
+    {"eventfds", eventfds},
     {"wrap", wrap},
     {"resumes", resumes},
     {"places", places},

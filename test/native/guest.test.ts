@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isLong } from '../needs.ts';
 import { seedFor } from '../seed.ts';
 
-const BUILD_MS = 180_000;
+const BUILD_MS = 480_000;
 const FUZZ_MS = isLong() ? 7_200_000 : 300_000;
 const CASES = Number(process.env.WEFT_CASES ?? (isLong() ? 100_000_000 : 1_000_000));
 /** The same, a tenth of them, beside a thread that writes into the memory that is being read. */
@@ -32,7 +32,7 @@ const NATIVE = [
   'finish',
   'registry',
 ];
-const FLAGS = ['-std=c++20', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fno-exceptions', '-fno-rtti', '-pthread'];
+const FLAGS = ['-std=c++20', '-O1', '-g1', '-Wall', '-Wextra', '-Werror', '-fno-exceptions', '-fno-rtti', '-pthread'];
 const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover', '-D_GNU_SOURCE'];
 
 const here = fileURLToPath(new URL('.', import.meta.url));
