@@ -188,7 +188,11 @@ for (const count of [1, 2]) {
 
     it('an interface that vanishes, and another one of its name', async () => {
       await inHub('link', 'del', 'v-a');
-      expect((await isUp('a', false)).reason).toBe('interface v-a is gone');
+      const gone = await until(
+        () => daemon.port('a'),
+        ({ reason }) => reason?.includes('gone') === true,
+      );
+      expect(gone).toMatchObject({ up: false, reason: 'interface v-a is gone' });
       await wire(lab, 'a', { address: ['10.11.0.1/24', 'fd00:11::1/64'], mtu: 1500 });
       expect((await isUp('a', true)).reason).toBe(null);
       expect(await a.ping('10.11.0.2')).toBe(3);
