@@ -121,6 +121,11 @@ export class Vm {
     return vm;
   }
 
+  /** A QEMU that waits for a guest from another one: `-incoming` is among its arguments. It takes commands when that guest is here. */
+  static incoming(options: VmOptions): Vm {
+    return new Vm(options);
+  }
+
   get pid(): number {
     return this.#child.pid ?? 0;
   }

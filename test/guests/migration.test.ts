@@ -1,0 +1,178 @@
+/**
+ * A running guest moves from one QEMU to another, both with a vhost-user port of one weft: a file that it receives meanwhile is whole, what
+ * it pinged goes on answering, its address is at the other port. The switch writes into the memory that is being copied, so what it did not
+ * record in the migration log would be missing there.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { guestImage } from '../../control/demo/guests/image.ts';
+import { nicArguments } from '../../control/demo/guests/nic.ts';
+import { Vm } from '../../control/demo/guests/vm.ts';
+import type { PortDetail } from '../../control/switch.ts';
+import { describeNeeds, findTool, GUESTS } from '../needs.ts';
+import type { Daemon } from '../netns/daemon.ts';
+import { bridge, Lab, REAL, tap, until } from '../netns/lab.ts';
+import { address, GuestPeer, HostPeer, ping } from './peer.ts';
+import { Qmp } from './qmp.ts';
+
+const GUEST_MIB = 192;
+const MAC = '02:77:65:00:00:51';
+const GUEST = { ipv4: '10.77.0.81', ipv6: 'fd00:77::51' };
+const HOST = { ipv4: '10.77.0.1', ipv6: 'fd00:77::1' };
+const FILE_BYTES = 40 << 20;
+const CHUNK_BYTES = 1 << 20;
+/** So that the file takes longer than the move: 8 MB/s. */
+const CHUNK_SECONDS = 0.125;
+/** Memory is copied at this rate. */
+const BANDWIDTH = 80 << 20;
+const MOVE_MS = 60_000;
+/** A guest under emulation that is stopped, copied and started; the network's part of it is milliseconds. */
+const SILENCE_S_MAX = 5;
+
+const SENDER = `
+import socket, sys, time
+with socket.create_server(('', 8081)) as listening, open(sys.argv[1], 'rb') as file:
+    connection = listening.accept()[0]
+    while part := file.read(${CHUNK_BYTES}):
+        connection.sendall(part)
+        time.sleep(${CHUNK_SECONDS})
+    connection.shutdown(socket.SHUT_WR)
+    connection.recv(1)
+`;
+
+interface Move {
+  readonly status: string;
+  readonly 'error-desc'?: string;
+}
+
+describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools] }, 'a guest that migrates', () => {
+  const lab = new Lab();
+  const vms: Vm[] = [];
+  const monitors: Qmp[] = [];
+  let daemon: Daemon;
+  let host: HostPeer;
+  let sender: ChildProcess | undefined;
+  const at = (name: string) => join(lab.folder, name);
+
+  async function options(name: string, more: readonly string[] = []) {
+    const netdev = { type: 'vhost-user', path: at(`${name}.sock`), listen: false } as const;
+    const monitor = ['-qmp', `unix:${at(`${name}.qmp`)},server=on,wait=off`];
+    const args = [...nicArguments([{ mac: MAC, netdev }]), ...monitor, ...more];
+    return {
+      image: await guestImage(findTool('busybox')!),
+      folder: lab.folder,
+      name,
+      memory: GUEST_MIB,
+      shared: true,
+      args,
+    };
+  }
+
+  async function keep(vm: Vm, name: string): Promise<[Vm, Qmp]> {
+    vms.push(vm);
+    const monitor = await Qmp.connect(at(`${name}.qmp`));
+    monitors.push(monitor);
+    return [vm, monitor];
+  }
+
+  const detail = (name: string): Promise<PortDetail> => daemon.client.get(`/v1/bridges/br0/ports/${name}`);
+  const portOfGuest = async () => (await daemon.fdb()).find(({ mac }) => mac === MAC)?.port;
+
+  beforeAll(async () => {
+    mkdirSync(at('tools'));
+    execFileSync(findTool('busybox')!, ['--install', '-s', at('tools')]);
+    await lab.netns('host');
+    const guest = (name: string) => ({ name, kind: 'vhost-user', socket: at(`${name}.sock`) });
+    daemon = await lab.daemon(bridge([tap(lab, 'host'), guest('first'), guest('second')]));
+    host = new HostPeer('host', lab.name('host'), at('tools'));
+    await address(host, HOST);
+  }, 60_000);
+  afterAll(async () => {
+    for (const monitor of monitors) monitor.close();
+    host?.close();
+    sender?.kill('SIGKILL');
+    await Promise.all(vms.map((vm) => vm.kill()));
+    await lab.close();
+  });
+
+  /** Copies the guest; answers which features its port had meanwhile. */
+  async function move(from: Qmp, to: string): Promise<Set<string>> {
+    await from.execute('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH });
+    await from.execute('migrate', { uri: `unix:${to}` });
+    const seen = new Set<string>();
+    const end = await until(
+      async () => {
+        for (const word of (await detail('first')).details.features?.split(', ') ?? []) seen.add(word);
+        return from.execute<Move>('query-migrate');
+      },
+      ({ status }) => status === 'completed' || status === 'failed',
+      MOVE_MS,
+    );
+    expect(end).toMatchObject({ status: 'completed' });
+    return seen;
+  }
+
+  it('takes its connections and its address along', { timeout: 240_000 }, async () => {
+    const [source, from] = await keep(await Vm.start(await options('first')), 'first');
+    const guest = new GuestPeer('moving', source, MAC);
+    await guest.enter();
+    await address(guest, GUEST);
+    expect(await ping(host, GUEST.ipv4)).toBe(3);
+    expect(await portOfGuest()).toBe('first');
+
+    const file = randomBytes(FILE_BYTES);
+    writeFileSync(at('file'), file);
+    writeFileSync(at('sender.py'), SENDER);
+    const command = ['netns', 'exec', lab.name('host'), 'python3', at('sender.py'), at('file')];
+    sender = spawn('ip', command, { stdio: 'ignore' });
+    await host.run('until netstat -lnt | grep -q :8081; do usleep 20000; done');
+    // Its input must not end before the file does.
+    await guest.run(`sleep 1000 | nc ${HOST.ipv4} 8081 >/run/received 2>/run/nc.err &`);
+    await guest.run(`ping -i 0.1 ${HOST.ipv4} >/run/pings 2>&1 &`);
+    const received = async (peer: GuestPeer) => Number(await peer.run('wc -c </run/received'));
+    expect(
+      await until(
+        () => received(guest),
+        (bytes) => bytes > CHUNK_BYTES,
+        20_000,
+      ),
+    ).toBeGreaterThan(CHUNK_BYTES);
+
+    const incoming = at('incoming');
+    const [target, to] = await keep(Vm.incoming(await options('second', ['-incoming', `unix:${incoming}`])), 'second');
+    const seen = await move(from, incoming);
+    expect([...seen]).toContain('log-all');
+    await until(
+      () => to.execute<{ running: boolean }>('query-status'),
+      ({ running }) => running,
+      MOVE_MS,
+    );
+    // The guest itself is silent but for its pings; QEMU or its driver says where it is now.
+    expect(await until(portOfGuest, (port) => port === 'second', SILENCE_S_MAX * 1000)).toBe('second');
+    const moved = new GuestPeer('moving', target, MAC);
+    const duringMove = await received(moved);
+    expect(duringMove).toBeLessThan(FILE_BYTES);
+    await source.kill();
+
+    expect(
+      await until(
+        () => received(moved),
+        (bytes) => bytes === FILE_BYTES,
+        60_000,
+      ),
+    ).toBe(FILE_BYTES);
+    const sum = (await moved.run('sha256sum </run/received')).split(' ')[0];
+    expect(sum).toBe(createHash('sha256').update(file).digest('hex'));
+    expect(await ping(host, GUEST.ipv4)).toBe(3);
+    const sequence = [...(await moved.run('cat /run/pings')).matchAll(/seq=(\d+)/g)].map((match) => Number(match[1]));
+    const gaps = sequence.slice(1).map((number, index) => number - sequence[index]! - 1);
+    expect(sequence.length).toBeGreaterThan(20);
+    expect(Math.max(...gaps)).toBeLessThan(SILENCE_S_MAX * 10);
+    if (process.env.WEFT_TEST_VERBOSE !== undefined)
+      console.log({ duringMove, pings: sequence.length, lost: Math.max(...gaps) });
+    expect((await daemon.drops()).filter(({ reason }) => reason === 'worker-died')).toEqual([]);
+  });
+});
