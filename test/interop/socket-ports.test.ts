@@ -24,6 +24,7 @@ const needs = {
   because: readable ? null : 'this host lets no ordinary user read the build',
 };
 const ALL = 0xff;
+const HELLO = 0xffff;
 
 describeNeeds(needs, 'socket ports, as an ordinary user', () => {
   let folder: string;
@@ -80,11 +81,7 @@ describeNeeds(needs, 'socket ports, as an ordinary user', () => {
     ];
     await Promise.all(['a', 'c', 'd'].map(up));
     const guests = [a, c, d];
-    for (const [k, guest] of guests.entries()) {
-      guest.send(frameOf(ALL, k + 1, k));
-      for (const other of guests.filter((one) => one !== guest))
-        expect((await other.receive(1)).map(numberOf)).toEqual([k]);
-    }
+    await meet(guests);
     const sizes = [18, 60, 255, 256, 257, 1514, 4000, 9014];
     for (const [k, from] of guests.entries()) {
       const to = (k + 1) % guests.length;
@@ -98,23 +95,21 @@ describeNeeds(needs, 'socket ports, as an ordinary user', () => {
     expect(detail.reason).toBe(
       `nobody is connected to ${at('a')}; of the last connection: it was closed by the other side`,
     );
-    expect(detail.receive.frames).toBe(9);
+    expect(detail.receive.frames).toBeGreaterThanOrEqual(9);
   });
 
   it('goes on for others while one guest does not read, whose frames are counted and stay whole', async () => {
     const [a, b] = [await StreamGuest.connect(at('a')), await StreamGuest.connect(at('b'))];
     const d = await DgramGuest.open(at('d-guest'), at('d'));
     await Promise.all(['a', 'b', 'd'].map(up));
-    b.send(frameOf(ALL, 2, 0));
-    d.send(frameOf(ALL, 4, 0));
-    await Promise.all([a.receive(2), b.receive(1), d.receive(1)]);
+    await meet([a, b, d]);
     const before = await known('b', () => true);
     b.pause();
     const COUNT = 6000;
     for (let k = 0; k < COUNT; k += 100) {
       a.send(...Array.from({ length: 100 }, (_, n) => frameOf(2, 1, k + n, 1000)));
       // The answer comes through in time, though b's queue is full.
-      a.send(frameOf(4, 1, k));
+      a.send(frameOf(3, 1, k));
       expect((await d.receive(1)).map(numberOf)).toEqual([k]);
     }
     const full = await known(
@@ -135,6 +130,7 @@ describeNeeds(needs, 'socket ports, as an ordinary user', () => {
   it('ends a connection whose framing is lost, with what came before it', async () => {
     const [a, b] = [await StreamGuest.connect(at('a')), await StreamGuest.connect(at('b'))];
     await Promise.all(['a', 'b'].map(up));
+    await meet([a, b]);
     a.send(frameOf(ALL, 1, 7));
     a.raw(Buffer.from('nonsense'));
     expect((await b.receive(1)).map(numberOf)).toEqual([7]);
@@ -153,10 +149,8 @@ describeNeeds(needs, 'socket ports, as an ordinary user', () => {
     const third = await StreamGuest.connect(at('a'));
     first.close();
     const b = await StreamGuest.connect(at('b'));
-    await up('b');
-    // The first's end is known by the time that the third's frame is through.
-    third.send(frameOf(ALL, 1, 3));
-    expect((await b.receive(1)).map(numberOf)).toEqual([3]);
+    await Promise.all(['a', 'b'].map(up));
+    await meet([third, b]);
     for (const guest of [third, b]) guest.close();
     await Promise.all(['a', 'b'].map(down));
   });
@@ -168,15 +162,7 @@ describeNeeds(needs, 'socket ports, as an ordinary user', () => {
       const c = await listening.guest;
       const d = await DgramGuest.open(at('d-guest'), at('d'));
       await Promise.all(['a', 'c', 'd'].map(up));
-      // Until weft has seen that the file is another's, what it sends is refused by nobody: the guest hears it late, not never.
-      await waitFor(
-        async () => {
-          a.send(frameOf(ALL, 1, round));
-          await sleep(50);
-          return (await Promise.all([c, d].map((guest) => guest.receive(0)))).every((frames) => frames.length > 0);
-        },
-        (heard) => heard,
-      );
+      await meet([a, c, d]);
       c.close();
       listening.close();
       d.close();
@@ -204,10 +190,30 @@ describeNeeds(needs, 'socket ports, as an ordinary user', () => {
     await up('a');
     const { code, stderr } = await daemon.stop();
     expect(code, stderr).toBe(0);
+    expect(stderr).not.toContain('link monitor');
     await a.end();
     expect(['a', 'd'].map((name) => existsSync(at(name)))).toEqual([false, false]);
   });
 });
+
+/** Guest k of them has address k + 1: each says hello until all others heard it, since a port that has just come up may miss a frame. */
+async function meet(guests: readonly (StreamGuest | DgramGuest)[]): Promise<void> {
+  for (const [k, guest] of guests.entries()) {
+    const others = guests.filter((one) => one !== guest);
+    const heard = new Set<StreamGuest | DgramGuest>();
+    await waitFor(
+      async () => {
+        guest.send(frameOf(ALL, k + 1, HELLO));
+        await sleep(50);
+        for (const one of others) if ((await one.receive(0)).length > 0) heard.add(one);
+        return heard.size;
+      },
+      (count) => count === others.length,
+    );
+  }
+  await sleep(200);
+  for (const guest of guests) await guest.receive(0);
+}
 
 async function waitFor<T>(ask: () => Promise<T>, wanted: (value: T) => boolean): Promise<T> {
   for (const end = Date.now() + 10_000; ; ) {

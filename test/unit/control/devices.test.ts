@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type IpResult, ipBatch, ipError, ipJson, type RunIp } from '../../../control/devices/ip.ts';
 import { parseMonitorLine } from '../../../control/devices/link-lines.ts';
 import { type LinkEvent, LinkState } from '../../../control/devices/link-state.ts';
-import { LinkWatch, type WatchClock } from '../../../control/devices/link-watch.ts';
+import { LinkWatch, monitorArguments, type WatchClock } from '../../../control/devices/link-watch.ts';
 import { type Device, parseMark, removeMarked } from '../../../control/devices/marked.ts';
 import { changeCommands, setupCommands } from '../../../control/devices/tap-commands.ts';
 import { TapDevices, type TapOpener } from '../../../control/devices/tap-device.ts';
@@ -343,5 +343,17 @@ describe('LinkWatch', () => {
     });
     await expect(without.start()).rejects.toMatchObject({ code: 'no-ip' });
     await without.close();
+  });
+});
+
+describe('the monitor', () => {
+  it('hears all namespaces where it may, else its own', () => {
+    const status = (capabilities: string) => `Name:\tnode\nCapEff:\t${capabilities}\nCapBnd:\t000001ffffffffff\n`;
+    expect(monitorArguments(status('000001ffffffffff'))).toEqual(['-o', 'monitor', 'link', 'nsid', 'all-nsid']);
+    expect(monitorArguments(status('0000000000000800'))).toEqual(['-o', 'monitor', 'link', 'nsid', 'all-nsid']);
+    for (const less of ['0000000000000000', '0000000000001000']) {
+      expect(monitorArguments(status(less))).toEqual(['-o', 'monitor', 'link']);
+    }
+    expect(monitorArguments('')).toEqual(['-o', 'monitor', 'link']);
   });
 });
