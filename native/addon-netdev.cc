@@ -6,8 +6,8 @@ namespace weft {
 namespace {
 
 Napi::Value open_netdev_call(const Napi::CallbackInfo& info) {
-  const std::string netns = text(info, 2);
-  OpenedNetdev opened = open_netdev(text(info, 0), number(info, 1), netns.empty() ? nullptr : netns.c_str());
+  const std::string netns = text(info, 3);
+  OpenedNetdev opened = open_netdev(text(info, 0), number(info, 1), number(info, 2), netns.empty() ? nullptr : netns.c_str());
   if (opened.failure) {
     raise(info.Env(), opened.failure);
     return info.Env().Undefined();

@@ -49,8 +49,8 @@ export interface Addon {
   mapArena(): ArrayBuffer;
   /** Opens (and makes, when it isn't there) a multi-queue TAP with all its queues; in the namespace at `netns` or here. */
   openTap(name: string, queues: number, netns: string | null): OpenedTap;
-  /** Opens interface `name` with a packet socket for each worker; in the namespace at `netns` or here. */
-  openNetdev(name: string, workers: number, netns: string | null): OpenedNetdev;
+  /** Opens interface `name` with a packet socket for each worker, whose rings hold `slots` frames together; in the namespace at `netns` or here. */
+  openNetdev(name: string, workers: number, slots: number, netns: string | null): OpenedNetdev;
   /** Frames of a netdev that found no room in their ring since it was opened. */
   netdevStatistics(handle: number): { readonly missed: number };
   /** Whether the device outlives its last descriptor. */

@@ -19,9 +19,8 @@
 namespace weft {
 
 namespace {
-// Of all workers together: at a million small frames a second, a millisecond of waiting for a CPU.
-constexpr uint32_t kDeviceSlots = 1024;
-constexpr uint32_t kQueueSlotsMin = 256;
+constexpr int32_t kDeviceSlotsMax = 65536;
+constexpr uint32_t kQueueSlotsMin = 64;
 constexpr uint32_t kBlockBytes = 64 << 10;
 // Super-frames that wait to be fetched, and what waits to be sent; no memory is used before there is a frame.
 constexpr int kSocketBytes = 8 << 20;
@@ -147,9 +146,9 @@ Failure bind_group(const PacketDevice& device) {
   return {};
 }
 
-Failure open_here(const std::string& name, int32_t workers, PacketDevice* device) {
+Failure open_here(const std::string& name, int32_t workers, int32_t device_slots, PacketDevice* device) {
   device->name = name;
-  const uint32_t slots = std::max(kQueueSlotsMin, std::bit_floor(kDeviceSlots / static_cast<uint32_t>(workers)));
+  const uint32_t slots = std::max(kQueueSlotsMin, std::bit_floor(static_cast<uint32_t>(device_slots / workers)));
   for (int32_t k = 0; k < workers; k++) {
     auto queue = std::make_unique<PacketQueue>();
     Failure failure = open_queue(name, slots, queue.get());
@@ -172,21 +171,23 @@ Failure open_here(const std::string& name, int32_t workers, PacketDevice* device
 struct Errand {
   const std::string& name;
   int32_t workers;
+  int32_t slots;
   OpenedNetdev opened;
 };
 
 void run_errand(void* argument) {
   Errand& errand = *static_cast<Errand*>(argument);
   errand.opened.device = std::make_shared<PacketDevice>();
-  errand.opened.failure = open_here(errand.name, errand.workers, errand.opened.device.get());
+  errand.opened.failure = open_here(errand.name, errand.workers, errand.slots, errand.opened.device.get());
 }
 }  // namespace
 
-OpenedNetdev open_netdev(const std::string& name, int32_t workers, const char* netns) {
+OpenedNetdev open_netdev(const std::string& name, int32_t workers, int32_t slots, const char* netns) {
   if (name.empty() || name.size() >= IFNAMSIZ || name.find('\0') != std::string::npos)
     return {{EINVAL, "SIOCGIFINDEX", name, "an interface name has 1 to 15 characters"}, nullptr};
   if (workers < 1 || workers > kWorkersMax) return {{EINVAL, "PACKET_FANOUT", name, "there are 1 to 16 workers"}, nullptr};
-  Errand errand{name, workers, {}};
+  if (slots < 1 || slots > kDeviceSlotsMax) return {{EINVAL, "PACKET_RX_RING", name, "a ring has 1 to 65,536 slots"}, nullptr};
+  Errand errand{name, workers, slots, {}};
   const Failure failure = in_namespace(netns, run_errand, &errand);
   if (failure) return {failure, nullptr};
   if (errand.opened.failure) errand.opened.device.reset();

@@ -37,6 +37,7 @@ export const NETDEV: Readonly<Record<string, (answer: Record<string, unknown>) =
       empty: ['EINVAL', 'SIOCGIFINDEX'],
       none: ['EINVAL', 'PACKET_FANOUT'],
       loopback: ['EINVAL', 'SIOCGIFHWADDR'],
+      slots: ['EINVAL', 'PACKET_RX_RING'],
       netns: ['ENOENT', 'open'],
       statistics: [EBADF, 'PACKET_STATISTICS'],
       queue: [-22, -22],

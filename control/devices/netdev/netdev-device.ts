@@ -16,6 +16,15 @@ import type { TakeOver } from './take-over.ts';
 /** An interface that is there but can't be had is tried again: what hinders it may be no event of a link. */
 const RETRY_MS = 1000;
 const RETRY_MAX_MS = 30_000;
+/**
+ * Slots of an interface's rings, 2 KiB of the kernel's memory each: at a million small frames a second 1,024 of them are a millisecond of
+ * waiting for a CPU. Where there are hundreds of interfaces, they are guests' that don't all send at once, and get less.
+ */
+const RING_SLOTS = [
+  { upTo: 64, slots: 1024 },
+  { upTo: 256, slots: 512 },
+  { upTo: Number.POSITIVE_INFINITY, slots: 256 },
+] as const;
 
 export interface NetdevParts {
   readonly native: Pick<Addon, 'openNetdev' | 'netdevStatistics' | 'closeDevice'>;
@@ -23,6 +32,8 @@ export interface NetdevParts {
   readonly interfaces: Interfaces;
   readonly takeOver: TakeOver;
   readonly log: Log;
+  /** Interfaces that are open, of all ports. */
+  readonly open: Set<object>;
 }
 
 /** What is open, and how its link is. */
@@ -220,7 +231,9 @@ export class NetdevDevice implements PortDevice {
     if (refused !== null) throw refused;
     let opened: Opened;
     try {
-      const { handle, ifindex, takes, shieldError } = this.#parts.native.openNetdev(device, this.#host.workers, null);
+      const { slots } = RING_SLOTS.find(({ upTo }) => this.#parts.open.size < upTo)!;
+      const { native } = this.#parts;
+      const { handle, ifindex, takes, shieldError } = native.openNetdev(device, this.#host.workers, slots, null);
       const { mtu, adminUp, carrier } = found;
       opened = { handle, index: ifindex, takes, shieldError, name: device, mtu, adminUp, carrier, gone: false };
     } catch (error) {
@@ -229,6 +242,7 @@ export class NetdevDevice implements PortDevice {
       throw new DeviceError(known, message, hint ?? null, error);
     }
     this.#opened = opened;
+    this.#parts.open.add(this);
     this.#takes = opened.takes;
     if (opened.shieldError !== 0) this.#warnUnshielded(opened);
     this.#checkMtu(opened);
@@ -246,6 +260,7 @@ export class NetdevDevice implements PortDevice {
     if (opened === null) return;
     this.#missed += this.#missedOf(opened.handle);
     this.#opened = null;
+    this.#parts.open.delete(this);
     this.#parts.native.closeDevice(opened.handle);
   }
 

@@ -29,7 +29,7 @@ export function netdevOpener(options: NetdevOptions): NetdevOpener {
   const { native, links, log, run = runIp, folder } = options;
   const interfaces = new Interfaces(run);
   const takeOver = new TakeOver({ run, interfaces, log, ...(folder === undefined ? {} : { folder }) });
-  const parts: NetdevParts = { native, links, interfaces, takeOver, log };
+  const parts: NetdevParts = { native, links, interfaces, takeOver, log, open: new Set() };
   return {
     async open(model: PortModel, host: PortHost): Promise<PortDevice> {
       const device = new NetdevDevice(parts, model as NetdevModel, host);

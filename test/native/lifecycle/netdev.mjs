@@ -47,6 +47,7 @@ const OWN_SLOT = 512;
 const OWN_LARGE = 200;
 const VNET_BYTES = 12;
 const EGRESS_DOWN = 13;
+const RING_SLOTS = 1024;
 const fact = (slot, what) => at.facts + slot * FACT_WORDS + what;
 const settings = { env: { ...process.env, LD_PRELOAD: '' } };
 const run = (command, ...args) => execFileSync(command, args, settings).toString();
@@ -57,7 +58,7 @@ function pair(mtu, workers = 1) {
   run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1');
   ip('link', 'add', 'weft-a', 'mtu', mtu, 'type', 'veth', 'peer', 'name', 'weft-b', 'mtu', mtu);
   for (const name of ['weft-a', 'weft-b']) ip('link', 'set', name, 'up');
-  const opened = ['weft-a', 'weft-b'].map((name) => native.openNetdev(name, workers, null));
+  const opened = ['weft-a', 'weft-b'].map((name) => native.openNetdev(name, workers, RING_SLOTS, null));
   native.engineOpen(0, io);
   opened.forEach(({ handle }, k) => {
     const answer = native.attachQueue(k + 1, handle, 0);
@@ -309,12 +310,13 @@ function oddities() {
   };
   ip('link', 'set', 'lo', 'up');
   const answers = {
-    absent: outcome(() => native.openNetdev('nowhere', 1, null)),
-    long: outcome(() => native.openNetdev('a-name-that-is-too-long', 1, null)),
-    empty: outcome(() => native.openNetdev('', 1, null)),
-    none: outcome(() => native.openNetdev('lo', 0, null)),
-    loopback: outcome(() => native.openNetdev('lo', 1, null)),
-    netns: outcome(() => native.openNetdev('lo', 1, '/run/netns/weft-is-not-here')),
+    absent: outcome(() => native.openNetdev('nowhere', 1, RING_SLOTS, null)),
+    long: outcome(() => native.openNetdev('a-name-that-is-too-long', 1, RING_SLOTS, null)),
+    empty: outcome(() => native.openNetdev('', 1, RING_SLOTS, null)),
+    none: outcome(() => native.openNetdev('lo', 0, RING_SLOTS, null)),
+    loopback: outcome(() => native.openNetdev('lo', 1, RING_SLOTS, null)),
+    slots: outcome(() => native.openNetdev('lo', 1, 0, null)),
+    netns: outcome(() => native.openNetdev('lo', 1, RING_SLOTS, '/run/netns/weft-is-not-here')),
     statistics: outcome(() => native.netdevStatistics(99)),
   };
   const [a, b] = pair('1500', 2);
