@@ -29,15 +29,20 @@ export function answerTable(handling: Of<'table'>): Result {
   return null;
 }
 
+/**
+ * QEMU up to 9.0 tells each region once for every queue pair, and takes each back as often: what is there already, or gone already, is
+ * done. (SET_MEM_TABLE it sends once.)
+ */
 export function answerRegion(handling: Of<'region'>): Result {
   const { state, guest, name, payload, take } = handling;
   const { region } = payload;
   if (name === 'REM_MEM_REG') {
     const left = state.regions.filter((other) => !sameRegion(other, region));
-    if (left.length === state.regions.length) return new Refusal('no such region');
+    if (left.length === state.regions.length) return state.options.queues > 1 ? null : new Refusal('no such region');
     guest.removeRegion(region.guestAddress);
     state.regions = left;
   } else {
+    if (state.regions.some((other) => sameRegion(other, region) && other.offset === region.offset)) return null;
     const fault = regionFault(region, state.regions);
     if (fault !== null) return new Refusal(fault);
     const result = guest.addRegion(take(), region);

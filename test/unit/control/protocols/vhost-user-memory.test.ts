@@ -30,6 +30,20 @@ describe('memory', () => {
     expect(one.guest.calls.filter((call) => call.startsWith('base'))).toHaveLength(2);
   });
 
+  it('is told once for every queue pair by QEMU up to 9.0, and taken back as often', () => {
+    const one = stand({ queues: 2 });
+    one.send('SET_PROTOCOL_FEATURES', words(8 | (1 << 15)));
+    const [first, second] = [region([0, 4096, USER, 0]), region([1n << 32n, 4096, USER + 4096n, 4096])];
+    for (let pair = 0; pair < 2; pair++)
+      for (const told of [first, second]) expect(one.send('ADD_MEM_REG', told, 1, true).refusal).toBeNull();
+    expect(one.guest.calls.filter((call) => call.startsWith('add'))).toEqual(['add 0x0', 'add 0x100000000']);
+    for (let pair = 0; pair < 2; pair++) expect(one.send('REM_MEM_REG', first, 0, true).refusal).toBeNull();
+    expect(one.guest.regions).toHaveLength(1);
+    // Another part of the file at the same place is another region.
+    const other = region([1n << 32n, 4096, USER + 4096n, 0]);
+    expect(one.send('ADD_MEM_REG', other, 1, true).refusal).toContain('overlaps another');
+  });
+
   it('has 32 slots and no more', () => {
     const one = stand();
     one.send('SET_PROTOCOL_FEATURES', words(8 | (1 << 15)));
