@@ -95,8 +95,8 @@ export async function address(peer: Peer, { ipv4, ipv6 }: Addresses, mtu = 1500)
   await peer.run(`
     echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad
     ip link set eth0 mtu ${mtu} up
-    ip addr add ${ipv4}/24 dev eth0
-    ip addr add ${ipv6}/64 dev eth0`);
+    ip addr replace ${ipv4}/24 dev eth0
+    ip addr replace ${ipv6}/64 dev eth0`);
 }
 
 /** How many of `count` echo requests of `size` bytes of payload were answered, the last within `wait` seconds. */
@@ -106,8 +106,10 @@ export async function ping(peer: Peer, address: string, { count = 3, size = 56, 
 }
 
 /** Whether the owner of an address says so itself. */
-export async function arp(peer: Peer, address: string): Promise<boolean> {
-  return /Received [1-9]\d* re/.test(await peer.run(`arping -f -c 5 -w 5 -I eth0 ${address} || true`));
+export async function arp(peer: Peer, address: string, seconds = 5): Promise<boolean> {
+  return /Received [1-9]\d* re/.test(
+    await peer.run(`arping -f -c ${seconds} -w ${seconds} -I eth0 ${address} || true`),
+  );
 }
 
 /** Makes a random file of so many bytes, serves it, and answers its SHA-256. */

@@ -3,7 +3,7 @@
  * stream client does not reconnect, so where weft ends QEMU is the one that listens.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeNeeds, GUESTS } from '../needs.ts';
+import { describeNeeds, GUESTS, itNeeds } from '../needs.ts';
 import { REAL, until } from '../netns/lab.ts';
 import { fetchFile, ping, serveFile } from './peer.ts';
 import type { Kind, Wish } from './seats.ts';
@@ -52,11 +52,12 @@ describeNeeds({ ...REAL, ...GUESTS, tools: [...REAL.tools, ...GUESTS.tools] }, '
     await allTalk(WAYS);
   });
 
-  it('after the guest restarted by its own will', { timeout: 180_000 }, async () => {
+  const reboot = async () => {
     await stand.vms.get(GUEST)!.reboot();
     await stand.furnish(GUEST);
     await allTalk(WAYS);
-  });
+  };
+  itNeeds({ long: true }, 'after the guest restarted by its own will', reboot, 180_000);
 
   it('after QEMU was killed and started again', { timeout: 180_000 }, async () => {
     await stand.vms.get(GUEST)!.kill();
@@ -71,6 +72,7 @@ describeNeeds({ ...REAL, ...GUESTS, tools: [...REAL.tools, ...GUESTS.tools] }, '
     const boots = stand.vms.get(GUEST)!.boots;
     await stand.daemon.kill();
     await stand.startDaemon();
+    await stand.addressHosts();
     await allTalk(LASTING);
     expect(stand.vms.get(GUEST)).toMatchObject({ boots, running: true });
   });

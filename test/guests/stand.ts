@@ -110,7 +110,7 @@ export class Stand {
     await this.furnish(guest);
   }
 
-  /** TAPs of a daemon that ended as it should are new. */
+  /** A daemon that starts makes its TAPs as its document says, which gives them no address here. */
   async addressHosts(): Promise<void> {
     for (const plan of this.#plans) if (plan.kind === 'tap') await this.#address(plan, this.seat(plan.name).peer);
   }

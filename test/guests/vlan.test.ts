@@ -70,7 +70,7 @@ describeNeeds(NEEDS, 'a guest that tags its own frames', () => {
     async (kind) => {
       const { name, peer, number } = stand.seat(`${kind}-access`);
       expect(await ping(peer, stand.seat('host10').ipv4)).toBe(3);
-      expect(await arp(peer, stand.seat('host20').ipv4)).toBe(false);
+      expect(await arp(peer, stand.seat('host20').ipv4, 1)).toBe(false);
       await tagging(peer, number);
       expect(await ping(peer, address(20, 1), { count: 1, wait: 1 })).toBe(0);
       expect((await stand.daemon.port(name)).dropped['tagged-on-access']).toBeGreaterThan(0);
@@ -125,7 +125,7 @@ describeNeeds(NEEDS, 'one broadcast from a guest', () => {
         }
       }
     }
-    await stand.seat(SENDER).peer.run(`ip addr add 10.99.0.1/8 dev eth0; arping -U -c 1 -w 2 -I eth0 ${ASKED} || true`);
+    await stand.seat(SENDER).peer.run(`ip addr add 10.99.0.1/8 dev eth0; arping -b -c 1 -w 2 -I eth0 ${ASKED} || true`);
   }, 240_000);
   afterAll(async () => {
     await Promise.all([...sniffers.values()].map((host) => host.close()));
