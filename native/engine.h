@@ -81,6 +81,7 @@ class Engine {
   int32_t receive_uring();
   int32_t receive_limit() const;
   int32_t receive_plain();
+  void receive_some(std::vector<QueueEnd*>& ends);
   void receive_carriers();
   void receive_carrier(QueueEnd& end);
   void release();
@@ -111,6 +112,9 @@ class Engine {
   std::vector<std::unique_ptr<QueueEnd>> leaving_;  // detached, but their last frames are not sent yet
   std::vector<Reading> readings_;  // of the first queues in ready_, this turn
   std::vector<uint32_t> free_files_;
+  bool crowded_ = false;       // a carrier found no room in this turn
+  bool yields_ = false;        // TAPs leave room for carriers in the next
+  bool called_first_ = false;
   uint32_t looks_skipped_ = 0;
   static constexpr uint32_t kPiecesMax = 2048;
   iovec pieces_[kPiecesMax];

@@ -67,8 +67,13 @@ void Engine::settle_window(QueueEnd& end, const Reading& reading) {
   if (reading.gone) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, end.fd, nullptr);
 }
 
-/// How many frames this turn may receive.
-int32_t Engine::receive_limit() const { return std::clamp(block_[kBlockReceiveBudget], 1, kReadsMax); }
+/// How many frames TAPs may bring into this turn. Where carriers found no room in the last one they leave half of it; all, where it is
+/// small.
+int32_t Engine::receive_limit() const {
+  const int32_t limit = std::clamp(block_[kBlockReceiveBudget], 1, kReadsMax);
+  if (!yields_) return limit;
+  return limit > kBatchMax ? limit / 2 : 0;
+}
 
 int32_t Engine::receive_plain() {
   const int32_t limit = receive_limit();
@@ -169,19 +174,28 @@ void Engine::receive_carrier(QueueEnd& end) {
   if (found == Found::kGone || (found == Found::kDry && (end.dry_turns >= kLingerTurns || !lingers()))) end.ready = false;
 }
 
-/// Carriers that every turn looks at, and those that epoll named; another one comes first each time, in case there is no room for all.
+/// Another one comes first each time, in case there is no room for all.
+void Engine::receive_some(std::vector<QueueEnd*>& ends) {
+  const bool has_room = slots_.room() > 0;
+  for (QueueEnd* const end : ends) {
+    crowded_ |= slots_.room() == 0 || (slots_.whole() && slots_.large_room() == 0);
+    if (slots_.room() == 0) break;
+    receive_carrier(*end);
+  }
+  // Where nobody had a turn, nobody loses his place.
+  if (ends.size() > 1 && has_room) std::rotate(ends.begin(), ends.begin() + 1, ends.end());
+}
+
+/// Carriers that every turn looks at, and those that epoll named: each kind comes first in turn.
 void Engine::receive_carriers() {
-  for (QueueEnd* const end : polled_) {
-    if (slots_.room() == 0) break;
-    receive_carrier(*end);
-  }
-  if (polled_.size() > 1) std::rotate(polled_.begin(), polled_.begin() + 1, polled_.end());
-  for (QueueEnd* const end : called_) {
-    if (slots_.room() == 0) break;
-    receive_carrier(*end);
-  }
+  crowded_ = false;
+  const bool called_first = called_first_;
+  if (slots_.room() > 0) called_first_ = !called_first_;
+  if (called_first) receive_some(called_);
+  receive_some(polled_);
+  if (!called_first) receive_some(called_);
   called_.erase(std::remove_if(called_.begin(), called_.end(), [](const QueueEnd* end) { return !end->ready; }), called_.end());
-  if (called_.size() > 1) std::rotate(called_.begin(), called_.begin() + 1, called_.end());
+  yields_ = crowded_ && !yields_;
 }
 
 int32_t Engine::receive() {
@@ -193,7 +207,7 @@ int32_t Engine::receive() {
     // Those that ran dry leave; of those that stay another one comes first next time.
     const size_t count = ready_.size();
     ready_.erase(std::remove_if(ready_.begin(), ready_.end(), [](const QueueEnd* end) { return !end->ready; }), ready_.end());
-    if (ready_.size() > 1 && ready_.size() == count) std::rotate(ready_.begin(), ready_.begin() + 1, ready_.end());
+    if (used > 0 && ready_.size() > 1 && ready_.size() == count) std::rotate(ready_.begin(), ready_.begin() + 1, ready_.end());
   }
   // Writes that lay in the ring are down by now.
   release();

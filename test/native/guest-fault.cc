@@ -182,7 +182,7 @@ void foreign_faults() {
   CHECK(ended(simple, touch_foreign) == kForeign);
   CHECK(ended(full, touch_foreign) == kForeign);
   for (void (*const before)() : {+none, +ignored, +simple, +full}) CHECK(ended(before, touch_guest) == 0);
-  CHECK(ended(none, sent) == -SIGBUS);
+  CHECK(ended(none, [] { ::raise(SIGBUS); }) == -SIGBUS);
   CHECK(ended(ignored, sent) == 0);
   CHECK(ended(simple, sent) == kForeign);
   CHECK(ended(full, sent) == kForeign + 1);

@@ -13,6 +13,8 @@ extern const Rule kTransmitRules[];
 extern const Rule kRingRules[];
 /// guest-fault.cc: files that are cut short.
 extern const Rule kFaultRules[];
+/// guest-fair.cc: an engine with several ports.
+extern const Rule kFairRules[];
 
 /// guest-fuzz.cc: `cases` hostile turns; `scribbles`: with a thread that writes into the guest's memory meanwhile.
 int run_fuzz(uint64_t seed, uint64_t cases, bool scribbles);

@@ -20,6 +20,7 @@ const TESTS = [
   'guest-transmit-rules',
   'guest-ring-rules',
   'guest-fault',
+  'guest-fair',
   'guest-fuzz',
 ];
 const NATIVE = [
@@ -31,6 +32,10 @@ const NATIVE = [
   'slots',
   'finish',
   'registry',
+  'engine',
+  'receive',
+  'transmit',
+  'uring',
 ];
 const FLAGS = ['-std=c++20', '-O1', '-g1', '-Wall', '-Wextra', '-Werror', '-fno-exceptions', '-fno-rtti', '-pthread'];
 const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover', '-D_GNU_SOURCE'];
@@ -90,6 +95,10 @@ describe.skipIf(!hasCompiler)(`guests, native${reason}`, () => {
 
   it('outlives files that are cut short, and takes no fault that is another’s', async () => {
     expect(await run(program, ['faults'])).toEqual({ status: 0, output: '' });
+  }, 60_000);
+
+  it('leaves every port its share beside those that flood, hog or take nothing', async () => {
+    expect(await run(program, ['shares'])).toEqual({ status: 0, output: '' });
   }, 60_000);
 
   it.each([
