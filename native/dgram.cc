@@ -214,8 +214,10 @@ void DgramCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count)
   for (; k < count; k++) slots.refuse(port_, entries[k], reason);
 }
 
-/// Lists datagram `index`, which lies in the slot's head and in a tail. There is room: receive() asked for no more than there is.
+/// Lists datagram `index`, which lies in the slot's head and in a tail. There is room: receive() asked for no more than there is. What is
+/// longer than any frame came cut.
 void DgramCarrier::list(Slots& slots, int32_t slot, uint32_t index) {
+  if ((messages_[index].msg_hdr.msg_flags & MSG_TRUNC) != 0) return slots.put_spoilt(slot, port_, kDropTruncated);
   const int32_t length = static_cast<int32_t>(messages_[index].msg_len);
   uint8_t* const head = slots.head(slot);
   if (length <= kHeadBytes) {

@@ -109,16 +109,10 @@ bool PacketCarrier::take(Slots& slots, const tpacket2_hdr& header, uint32_t stat
   } else if ((status & TP_STATUS_COPY) != 0) {
     taken = take_whole(slots, slot, header, tag);
   } else {
-    spoil(slots, slot);
+    slots.put_spoilt(slot, port_, kDropTruncated);
   }
   if (!taken) slots.put_back();
   return taken;
-}
-
-/// A frame that the kernel cut short.
-void PacketCarrier::spoil(Slots& slots, int32_t slot) {
-  slots.put(slot, port_, slots.head(slot), 0, kFlagSpoilt);
-  slots.fact(slot)[kFactTag] = kDropTruncated;
 }
 
 /// A frame that lies in its slot: a small one is copied, of a longer one the tail stays.
@@ -168,7 +162,7 @@ bool PacketCarrier::take_whole(Slots& slots, int32_t slot, const tpacket2_hdr& h
   if (got < 0 && errno == ENETDOWN) got = uninterrupted([&] { return ::recvmsg(queue_.socket.get(), &message, MSG_DONTWAIT | MSG_TRUNC); });
   const bool fits = got == static_cast<ssize_t>(header.tp_len) + kPacketVnetBytes && header.tp_len + pushed <= static_cast<uint32_t>(kFrameBytesMax);
   if (!fits) {
-    spoil(slots, slot);
+    slots.put_spoilt(slot, port_, kDropTruncated);
     return true;
   }
   finish_vnet(at - kVnetBytes, tag);

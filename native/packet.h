@@ -72,7 +72,6 @@ class PacketCarrier : public Carrier {
   bool take(Slots& slots, const tpacket2_hdr& header, uint32_t status);
   bool take_ring(Slots& slots, int32_t slot, const tpacket2_hdr& header, uint32_t tag);
   bool take_whole(Slots& slots, int32_t slot, const tpacket2_hdr& header, uint32_t tag);
-  void spoil(Slots& slots, int32_t slot);
   void add(Slots& slots, int32_t entry);
   void add_piece(const void* at, uint32_t bytes);
   void flush(Slots& slots);

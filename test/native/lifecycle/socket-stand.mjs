@@ -87,15 +87,16 @@ export class Reader {
   }
 }
 
-/** Turns until nothing comes any more; what comes from port 1 goes to `ports`. Answers how many came. */
-export function carry(ports, drain = () => {}) {
+/** Turns until nothing comes any more; what comes from port 1, and passes, goes to `ports`. Answers how many came. */
+export function carry(ports, drain = () => {}, passes = () => true) {
   let count = 0;
   let lists = new Map();
   for (let idle = 0; idle < 4; ) {
     const frames = engine.turn(lists);
     drain();
     const slots = frames.filter(({ port }) => port === 1).map(({ slot }) => slot);
-    lists = new Map(slots.length === 0 ? [] : ports.map((port) => [port, slots]));
+    const passed = slots.filter(passes);
+    lists = new Map(passed.length === 0 ? [] : ports.map((port) => [port, passed]));
     count += slots.length;
     idle = slots.length === 0 ? idle + 1 : 0;
   }
