@@ -109,7 +109,11 @@ int Engine::attach_carrier(QueueEnd& end, int32_t queue) {
   end.carrier = end.device->carrier(queue, end.port, &error);
   if (end.carrier == nullptr) return -error;
   const int failed = end.carrier->watch(epoll_.get(), static_cast<uint64_t>(end.port));
-  if (failed < 0) return failed;
+  if (failed < 0) {
+    // Of several descriptors the first ones are in the set, and stay there as long as somebody else has them open too.
+    end.carrier->unwatch(epoll_.get());
+    return failed;
+  }
   if (end.carrier->is_polled()) polled_.push_back(&end);
   return 0;
 }

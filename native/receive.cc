@@ -177,8 +177,10 @@ void Engine::receive_carrier(QueueEnd& end) {
 /// Another one comes first each time, in case there is no room for all.
 void Engine::receive_some(std::vector<QueueEnd*>& ends) {
   const bool has_room = slots_.room() > 0;
+  // Of guests' frames only those that must lie in the arena need large buffers; datagrams and what an interface cut always may.
+  const bool needs_large = slots_.whole() || &ends == &called_;
   for (QueueEnd* const end : ends) {
-    crowded_ |= slots_.room() == 0 || (slots_.whole() && slots_.large_room() == 0);
+    crowded_ |= slots_.room() == 0 || (needs_large && slots_.large_room() == 0);
     if (slots_.room() == 0) break;
     receive_carrier(*end);
   }

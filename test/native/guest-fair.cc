@@ -42,21 +42,25 @@ struct Calm {
 /// A port that is looked at only when epoll names it, and then never runs dry.
 struct Ringer : Device {
   Descriptor bell = Descriptor::eventfd();
+  bool is_large = false;  // its frames need large buffers
+  int watch_fails = 0;
   struct End : Carrier {
-    End(int fd, int32_t port) : fd_(fd), port_(port) {}
+    End(const Ringer& ringer, int32_t port) : fd_(ringer.bell.get()), port_(port), is_large_(ringer.is_large), watch_fails_(ringer.watch_fails) {}
     int watch(int epoll, uint64_t key) override {
       epoll_event event{};
       event.events = EPOLLIN | EPOLLET;
       event.data.u64 = key;
-      return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd_, &event);
+      CHECK(::epoll_ctl(epoll, EPOLL_CTL_ADD, fd_, &event) == 0);
+      return watch_fails_;
     }
-    void unwatch(int epoll) override { ::epoll_ctl(epoll, EPOLL_CTL_DEL, fd_, nullptr); }
+    void unwatch(int epoll) override { CHECK(::epoll_ctl(epoll, EPOLL_CTL_DEL, fd_, nullptr) == 0); }
     bool is_polled() const override { return false; }
     void transmit(Slots&, const int32_t*, int32_t) override {}
     Found receive(Slots& slots, int32_t most) override {
+      if (is_large_) most = std::min(most, slots.large_room());
       for (int32_t k = 0; k < most; k++) {
         const int32_t slot = slots.take();
-        slots.put(slot, port_, slots.head(slot), 60, 0);
+        slots.put(slot, port_, is_large_ ? slots.take_large() : slots.head(slot), 60, 0);
       }
       return Found::kMore;
     }
@@ -65,8 +69,14 @@ struct Ringer : Device {
    private:
     const int fd_;
     const int32_t port_;
+    const bool is_large_;
+    const int watch_fails_;
   };
-  std::unique_ptr<Carrier> carrier(int32_t, int32_t port, int*) override { return std::make_unique<End>(bell.get(), port); }
+  std::unique_ptr<Carrier> carrier(int32_t, int32_t port, int*) override { return std::make_unique<End>(*this, port); }
+  void ring() const {
+    const uint64_t one = 1;
+    CHECK(::write(bell.get(), &one, sizeof one) == sizeof one);
+  }
 };
 
 struct Switch {
@@ -130,8 +140,7 @@ void small_turns() {
       net.attach(4, calm.guest);
       const auto ringer = std::make_shared<Ringer>();
       CHECK(net.engine.attach(5, ringer, 0) == 0);
-      const uint64_t one = 1;
-      CHECK(::write(ringer->bell.get(), &one, sizeof one) == sizeof one);
+      ringer->ring();
       net.view.block()[kBlockWhole] = whole ? 1 : 0;
       for (int k = 0; k < kTurns; k++) {
         net.flood_taps();
@@ -146,6 +155,31 @@ void small_turns() {
       CHECK(net.frames[4] >= std::min<uint64_t>(share, kTurns) / 4);
     }
   }
+}
+
+/// TAPs that keep every large buffer busy leave some of them, too.
+void large_frames() {
+  Switch net;
+  for (int32_t port = 1; port <= 8; port++) net.attach_tap(port);
+  const auto ringer = std::make_shared<Ringer>();
+  ringer->is_large = true;
+  CHECK(net.engine.attach(9, ringer, 0) == 0);
+  ringer->ring();
+  for (int k = 0; k < kTurns; k++) {
+    net.flood_taps();
+    net.turn(kReceiveSlots);
+  }
+  for (size_t port = 1; port <= 9; port++) CHECK(net.frames[port] > kTurns);
+}
+
+/// A port that can't be watched leaves nothing in the set, and its number is free again.
+void unwatched() {
+  Switch net;
+  const auto ringer = std::make_shared<Ringer>();
+  ringer->watch_fails = -ENOSPC;
+  CHECK(net.engine.attach(7, ringer, 0) == -ENOSPC);
+  ringer->watch_fails = 0;
+  CHECK(net.engine.attach(7, ringer, 0) == 0 && net.engine.detach(7) == 0);
 }
 
 /// Frames in as many pieces as can be, from two guests at once: they use up what a turn has of them, not what the others need over time.
@@ -197,6 +231,8 @@ void dead_receivers() {
 
 const Rule kFairRules[] = {
     {"small turns", small_turns},
+    {"large frames", large_frames},
+    {"unwatched", unwatched},
     {"pieces hogged", pieces_hogged},
     {"dead receivers", dead_receivers},
     {nullptr, nullptr},
