@@ -24,6 +24,11 @@ std::atomic<int32_t> g_watched_end{0};
 std::mutex g_watching;
 struct sigaction g_before;
 
+// Files may have any length and no memory behind it. Mapped without bound, they would use up the process's addresses (128 TiB), and then
+// the next allocation of anybody's ends it.
+constexpr uint64_t kMappedMax = uint64_t{64} << 40;
+std::atomic<uint64_t> g_mapped{0};
+
 // File systems whose pages another process or machine brings: it could make a worker wait for one for ever.
 constexpr uint32_t kForeignFiles[] = {0x65735546 /* FUSE */, 0x6969 /* NFS */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x01021997 /* 9P */};
 
@@ -109,9 +114,15 @@ std::shared_ptr<GuestMapping> GuestMapping::map(const Descriptor& file, size_t b
     *error = EINVAL;
     return nullptr;
   }
-  void* const at = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
-  if (at == MAP_FAILED) {
+  *error = ENOMEM;
+  if (whole > kMappedMax) return nullptr;
+  void* at = MAP_FAILED;
+  if (g_mapped.fetch_add(whole) + whole <= kMappedMax) {
+    at = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
     *error = errno;
+  }
+  if (at == MAP_FAILED) {
+    g_mapped.fetch_sub(whole);
     return nullptr;
   }
   ::madvise(at, whole, MADV_DONTDUMP);
@@ -127,6 +138,7 @@ GuestMapping::~GuestMapping() {
   // In this order: as soon as it is unmapped, others' memory may lie there.
   if (watched_ >= 0) g_watched[watched_].at.store(nullptr);
   ::munmap(at_, bytes_);
+  g_mapped.fetch_sub(bytes_);
 }
 
 int GuestMemory::add(const Descriptor& file, uint64_t guest, uint64_t bytes, uint64_t user, uint64_t offset) {
@@ -136,10 +148,13 @@ int GuestMemory::add(const Descriptor& file, uint64_t guest, uint64_t bytes, uin
       __builtin_add_overflow(user, bytes, &user_end) || end > SIZE_MAX / 2) {
     return -EINVAL;
   }
+  uint64_t mapped = end;
   for (const GuestRegion& other : regions_) {
+    mapped += other.mapping->bytes();
     if (guest < other.guest + other.bytes && other.guest < guest_end) return -EINVAL;
     if (user < other.user + other.bytes && other.user < user_end) return -EINVAL;
   }
+  if (mapped > kMappedMax) return -ENOMEM;
   int error = 0;
   auto mapping = GuestMapping::map(file, static_cast<size_t>(end), &error);
   if (mapping == nullptr) return -error;

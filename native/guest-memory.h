@@ -43,8 +43,11 @@ struct GuestRegion {
 class GuestMemory {
  public:
   static constexpr size_t kRegionsMax = 64;
+  /// Of files, together; a quarter of what all guests may have mapped.
+  static constexpr uint64_t kMappedMax = uint64_t{16} << 40;
 
-  /// Maps a region. 0, or −errno: EINVAL for one that overflows, overlaps another or is longer than its file, ENOSPC for one too many.
+  /// Maps a region. 0, or −errno: EINVAL for one that overflows, overlaps another or is longer than its file, ENOSPC for one too many,
+  /// ENOMEM for more than kMappedMax, or when all guests together have too much.
   int add(const Descriptor& file, uint64_t guest, uint64_t bytes, uint64_t user, uint64_t offset);
   /// −ENOENT when there is none at this address.
   int remove(uint64_t guest);

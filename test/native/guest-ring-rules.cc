@@ -231,6 +231,25 @@ void regions() {
   CHECK(device.carrier(0, 1, &error) == nullptr && error == ENOTCONN && !device.is_served());
 }
 
+/// Files of any length, with nothing in them: a guest has its part of our addresses, and all of them together leave us enough.
+void expanses() {
+  constexpr uint64_t kWhole = GuestMemory::kMappedMax, kGuests = 4;
+  const Descriptor file(::memfd_create("weft-test-expanse", MFD_CLOEXEC));
+  CHECK(::ftruncate(file.get(), static_cast<off_t>(8 * kWhole)) == 0);
+  {
+    GuestMemory memory;
+    CHECK(memory.add(file, 0, 8 * kWhole, 0, 0) == -ENOMEM && memory.add(file, 0, kPageBytes, 0, kWhole) == -ENOMEM);
+    CHECK(memory.add(file, 0, kWhole / 2, 0, 0) == 0 && memory.add(file, kWhole, kPageBytes, kWhole, kWhole / 2) == -ENOMEM);
+    CHECK(memory.add(file, kWhole, kWhole / 2, kWhole, 0) == 0 && memory.add(file, 2 * kWhole, kPageBytes, 2 * kWhole, 0) == -ENOMEM);
+    GuestMemory others[kGuests];
+    for (uint64_t k = 1; k < kGuests; k++) CHECK(others[k].add(file, 0, kWhole, 0, 0) == 0);
+    CHECK(others[0].add(file, 0, kPageBytes, 0, 0) == -ENOMEM);
+    CHECK(memory.remove(0) == 0 && others[0].add(file, 0, kPageBytes, 0, 0) == 0);
+  }
+  GuestMemory memory;
+  CHECK(memory.add(file, 0, kWhole, 0, 0) == 0);
+}
+
 std::set<uint64_t> marked(const uint8_t* bits, size_t bytes) {
   std::set<uint64_t> pages;
   for (size_t k = 0; k < bytes * 8; k++) {
@@ -327,6 +346,7 @@ const Rule kRingRules[] = {
     {"resumes", resumes},
     {"places", places},
     {"regions", regions},
+    {"expanses", expanses},
     {"dirty log", dirty_log},
     {"many workers", many_workers},
     {nullptr, nullptr},
