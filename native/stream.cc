@@ -104,7 +104,7 @@ class StreamCarrier : public Carrier {
   const int32_t port_;
   int epoll_ = -1;
   uint64_t key_ = 0;
-  bool waits_ = false;  // for room to send what was kept
+  bool waits_ = true;  // for room to send what was kept; at first for what another worker kept, who may have died
   Outbox box_;
 };
 

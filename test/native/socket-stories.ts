@@ -80,6 +80,7 @@ const BROKEN = [2, 2, 0, ['EGRESS_DOWN'], true];
 export const STREAMS: Readonly<Record<string, unknown>> = {
   splits: { enough: true, differ: 0, budget: { most: 3, foreign: 0, whole: true } },
   slow: { whole: true, rising: true, sent: 0, counted: 0, others: 0, reasons: ['2 EGRESS_FULL'], full: true },
+  left: { some: true, part: true, missing: 0, whole: true },
   broken: { 0: BROKEN, 1: BROKEN, 13: BROKEN, 65558: BROKEN, 2147483648: BROKEN, 4294967295: BROKEN },
   ends: { frames: 1, end: 1, refusals: [[1, 'EGRESS_DOWN', 3]], sent: 0, left: 0 },
   noise: { rounds: 150, odd: 0, other: 0, enough: true },
@@ -87,8 +88,9 @@ export const STREAMS: Readonly<Record<string, unknown>> = {
   stream: { entries: 0, lost: 0, some: true, payload: true, sizes: [454, 700, 1502] },
   segments: { entries: 0, lost: 0, some: true, payload: true, sizes: [454, 700, 1502] },
   dgrams: {
-    lengths: [0, 13, 14, 60, 256, 257, 1514, 9000, 65557, 65557, 65557],
+    lengths: [0, 13, 14, 60, 256, 257, 1514, 9000, 65557],
     same: 7,
+    spoilt: ['TRUNCATED', 'TRUNCATED'],
     refused: ['EGRESS_FULL', [2, 'EGRESS_DOWN', 2]],
     arrived: 0,
     full: 5000,

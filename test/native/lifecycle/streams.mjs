@@ -124,6 +124,31 @@ function slow() {
   };
 }
 
+/** A worker dies while its reader has a part of a frame: its successor sends the rest, also when it has nothing to send itself. */
+function left() {
+  const { handle, theirs } = connection(2);
+  const reader = new Reader(theirs);
+  const entries = Array.from({ length: 50 }, (_, slot) => slot);
+  for (const slot of entries) engine.put(slot, frameOf(slot, 60000 + slot));
+  engine.turn(new Map([[2, entries]]));
+  const sent = engine.sent(2);
+  native.detachQueue(2);
+  engine.turn();
+  const got = reader.all();
+  const part = reader.rest.length;
+  native.attachQueue(2, handle, 0);
+  for (let k = 0; k < 4; k++) {
+    engine.turn();
+    got.push(...reader.all());
+  }
+  return {
+    some: sent > 0 && sent < entries.length,
+    part: part > 0,
+    missing: sent - got.length,
+    whole: got.every((frame, k) => frame.equals(frameOf(k, 60000 + k))),
+  };
+}
+
 /** Lengths that can't be: what came before them arrives, then it is over for both sides. */
 function broken() {
   const answers = {};
@@ -257,4 +282,4 @@ async function writers() {
   };
 }
 
-await tellOf({ splits, slow, broken, ends, noise, writers });
+await tellOf({ splits, slow, left, broken, ends, noise, writers });
