@@ -263,11 +263,11 @@ Found StreamCarrier::read() {
   return Found::kGone;
 }
 
-/// Frames lie in the buffer until the next call's read, by which this turn's were sent: long ones stay where they are.
+/// Frames lie in the buffer until the next call's read, by which this turn's were sent: long ones stay where they are. Of a connection
+/// that sending found to be over, what is there is read all the same.
 Found StreamCarrier::receive(Slots& slots, int32_t most) {
   if (waits_) go_on();
   if (!receives_) return Found::kDry;
-  if (stream_.is_over()) return Found::kGone;
   Cut why;
   int32_t listed = list(slots, most, &why);
   if (listed == 0 && why == Cut::kNeedsMore) {

@@ -83,6 +83,7 @@ export const STREAMS: Readonly<Record<string, unknown>> = {
   left: { some: true, part: true, missing: 0, whole: true },
   broken: { 0: BROKEN, 1: BROKEN, 13: BROKEN, 65558: BROKEN, 2147483648: BROKEN, 4294967295: BROKEN },
   ends: { frames: 1, end: 1, refusals: [[1, 'EGRESS_DOWN', 3]], sent: 0, left: 0 },
+  farewell: { early: -EPIPE, arrived: 200, end: -EPIPE },
   noise: { rounds: 150, odd: 0, other: 0, enough: true },
   writers: { whole: true, rest: 0, mine: 0, others: 0, both: true },
   stream: { entries: 0, lost: 0, some: true, payload: true, sizes: [454, 700, 1502] },

@@ -189,6 +189,19 @@ function ends() {
   return { frames, end, refusals, sent: engine.sent(1), left: readdirSync('/proc/self/fd').length - before };
 }
 
+/** The other side sends and closes, and a frame of ours is the first to find that out: what it sent arrives all the same. */
+function farewell() {
+  const { handle, theirs } = connection(1);
+  const frames = Array.from({ length: 200 }, (_, k) => frameOf(k, 60 + k));
+  native.sendMessage(theirs, Buffer.concat(frames.map(framed)), []);
+  native.closeDescriptor(theirs);
+  engine.put(0, frameOf(0, 60));
+  let arrived = engine.turn(new Map([[1, [0]]])).length;
+  const early = native.socketState(handle).end;
+  arrived += carry([]);
+  return { early, arrived, end: native.socketState(handle).end };
+}
+
 /** Nonsense of every kind at both kinds' receiving ends, in pieces of every size: nothing but frames and ends come of it. */
 function noise() {
   const tally = { rounds: 0, frames: 0, odd: 0, ends: 0, framed: 0 };
@@ -282,4 +295,4 @@ async function writers() {
   };
 }
 
-await tellOf({ splits, slow, left, broken, ends, noise, writers });
+await tellOf({ splits, slow, left, broken, ends, farewell, noise, writers });
