@@ -24,21 +24,29 @@ const GUEST = { ipv4: '10.77.0.81', ipv6: 'fd00:77::51' };
 const HOST = { ipv4: '10.77.0.1', ipv6: 'fd00:77::1' };
 const FILE_BYTES = 40 << 20;
 const CHUNK_BYTES = 1 << 20;
-/** So that the file takes longer than the move: 8 MB/s. */
-const CHUNK_SECONDS = 0.125;
+/** So that the file takes longer than the move: 4 MB/s. */
+const CHUNK_SECONDS = 0.25;
+/**
+ * What nobody reads before the guest has moved lies meanwhile in the buffers that the switch filled: pages that the guest itself does not
+ * touch, so that they are right afterwards only if the switch recorded its writes. Slowly, so that most are written after QEMU copied them.
+ */
+const UNREAD_BYTES = 2 << 20;
+const UNREAD_CHUNK_BYTES = 16 << 10;
+const UNREAD_CHUNK_SECONDS = 0.05;
+const ROOM = '4096 8000000 8000000';
 /** Memory is copied at this rate. */
-const BANDWIDTH = 80 << 20;
+const BANDWIDTH = 40 << 20;
 const MOVE_MS = 60_000;
 /** A guest under emulation that is stopped, copied and started; the network's part of it is milliseconds. */
 const SILENCE_S_MAX = 5;
 
 const SENDER = `
 import socket, sys, time
-with socket.create_server(('', 8081)) as listening, open(sys.argv[1], 'rb') as file:
+with socket.create_server(('', int(sys.argv[1]))) as listening, open(sys.argv[2], 'rb') as file:
     connection = listening.accept()[0]
-    while part := file.read(${CHUNK_BYTES}):
+    while part := file.read(int(sys.argv[3])):
         connection.sendall(part)
-        time.sleep(${CHUNK_SECONDS})
+        time.sleep(float(sys.argv[4]))
     connection.shutdown(socket.SHUT_WR)
     connection.recv(1)
 `;
@@ -54,7 +62,7 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools] }, 'a guest tha
   const monitors: Qmp[] = [];
   let daemon: Daemon;
   let host: HostPeer;
-  let sender: ChildProcess | undefined;
+  const senders: ChildProcess[] = [];
   const at = (name: string) => join(lab.folder, name);
 
   async function options(name: string, more: readonly string[] = []) {
@@ -89,14 +97,29 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools] }, 'a guest tha
     daemon = await lab.daemon(bridge([tap(lab, 'host'), guest('first'), guest('second')]));
     host = new HostPeer('host', lab.name('host'), at('tools'));
     await address(host, HOST);
+    writeFileSync(at('sender.py'), SENDER);
   }, 60_000);
   afterAll(async () => {
     for (const monitor of monitors) monitor.close();
     host?.close();
-    sender?.kill('SIGKILL');
+    for (const sender of senders) sender.kill('SIGKILL');
     await Promise.all(vms.map((vm) => vm.kill()));
     await lab.close();
   });
+
+  /** Has the host send a file of random bytes, piece by piece, to whoever connects to a port. Answers its SHA-256. */
+  async function offer(port: number, bytes: number, chunk: number, seconds: number): Promise<string> {
+    const content = randomBytes(bytes);
+    writeFileSync(at(`file-${port}`), content);
+    const args = [at('sender.py'), port, at(`file-${port}`), chunk, seconds].map(String);
+    senders.push(spawn('ip', ['netns', 'exec', lab.name('host'), 'python3', ...args], { stdio: 'ignore' }));
+    await host.run(`until netstat -lnt | grep -q :${port}; do usleep 20000; done`);
+    return createHash('sha256').update(content).digest('hex');
+  }
+
+  async function sumOf(peer: GuestPeer, file: string): Promise<string> {
+    return (await peer.run(`sha256sum <${file}`)).split(' ')[0]!;
+  }
 
   /** Copies the guest; answers which features its port had meanwhile. */
   async function move(from: Qmp, to: string): Promise<Set<string>> {
@@ -123,12 +146,9 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools] }, 'a guest tha
     expect(await ping(host, GUEST.ipv4)).toBe(3);
     expect(await portOfGuest()).toBe('first');
 
-    const file = randomBytes(FILE_BYTES);
-    writeFileSync(at('file'), file);
-    writeFileSync(at('sender.py'), SENDER);
-    const command = ['netns', 'exec', lab.name('host'), 'python3', at('sender.py'), at('file')];
-    sender = spawn('ip', command, { stdio: 'ignore' });
-    await host.run('until netstat -lnt | grep -q :8081; do usleep 20000; done');
+    const file = await offer(8081, FILE_BYTES, CHUNK_BYTES, CHUNK_SECONDS);
+    const unread = await offer(8082, UNREAD_BYTES, UNREAD_CHUNK_BYTES, UNREAD_CHUNK_SECONDS);
+    await guest.run(`echo ${ROOM} >/proc/sys/net/ipv4/tcp_rmem`);
     // Its input must not end before the file does.
     await guest.run(`sleep 1000 | nc ${HOST.ipv4} 8081 >/run/received 2>/run/nc.err &`);
     await guest.run(`ping -i 0.1 ${HOST.ipv4} >/run/pings 2>&1 &`);
@@ -140,6 +160,9 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools] }, 'a guest tha
         20_000,
       ),
     ).toBeGreaterThan(CHUNK_BYTES);
+
+    const later = 'until [ -e /run/read ]; do usleep 50000; done; exec cat >/run/unread';
+    await guest.run(`sleep 1000 | nc ${HOST.ipv4} 8082 | sh -c '${later}' >/dev/null 2>&1 &`);
 
     const incoming = at('incoming');
     const [target, to] = await keep(Vm.incoming(await options('second', ['-incoming', `unix:${incoming}`])), 'second');
@@ -164,8 +187,12 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools] }, 'a guest tha
         60_000,
       ),
     ).toBe(FILE_BYTES);
-    const sum = (await moved.run('sha256sum </run/received')).split(' ')[0];
-    expect(sum).toBe(createHash('sha256').update(file).digest('hex'));
+    expect(await sumOf(moved, '/run/received')).toBe(file);
+    const waiting = Number(/^tcp\s+(\d+).*:8082 /m.exec(await moved.run('netstat -tn'))?.[1]);
+    expect(waiting).toBeGreaterThan(UNREAD_BYTES / 2);
+    await moved.run('touch /run/read');
+    await moved.run(`until [ "$(wc -c </run/unread)" = ${UNREAD_BYTES} ]; do usleep 50000; done`);
+    expect(await sumOf(moved, '/run/unread')).toBe(unread);
     expect(await ping(host, GUEST.ipv4)).toBe(3);
     const sequence = [...(await moved.run('cat /run/pings')).matchAll(/seq=(\d+)/g)].map((match) => Number(match[1]));
     const gaps = sequence.slice(1).map((number, index) => number - sequence[index]! - 1);

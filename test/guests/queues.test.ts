@@ -149,6 +149,7 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools, 'gcc'] }, 'a gu
         const lost = await beside(10 * worker + k + 2, restarted);
         if (worker !== busy) expect(lost).toBe(0);
       }
+      if (process.env.WEFT_TEST_VERBOSE !== undefined) console.log({ worker, busy, outages });
       // The best of them: the guest is emulated on the same cores, and may be late by itself.
       expect(Math.min(...outages), outages.join(', ')).toBeLessThan(OUTAGE_MS_MAX);
       expect(await queues()).toBe('2 of 2 run');
