@@ -46,6 +46,20 @@ int32_t watch(uint8_t* at, size_t bytes) {
   return -1;
 }
 
+bool put_zeros(uint8_t* at, size_t bytes) {
+  return ::mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
+/// The same where the system counts every page that might be used (vm.overcommit_memory = 2) and has not so many: at the fault alone, page
+/// by page, of either size.
+bool put_zeros_at(uint8_t* at, size_t bytes, const uint8_t* fault) {
+  for (const size_t page : {size_t{4096}, size_t{2} << 20}) {
+    const size_t from = static_cast<size_t>(fault - at) / page * page;
+    if (from + page <= bytes && put_zeros(at + from, page)) return true;
+  }
+  return false;
+}
+
 /// Puts zero pages where the file's were; false when `fault` lies in no guest's memory. In a signal handler: only what is safe there.
 /// A place that changes hands meanwhile is another's, before and after: the faulting thread keeps its own mapping alive.
 bool lose(const uint8_t* fault) {
@@ -56,8 +70,7 @@ bool lose(const uint8_t* fault) {
     const size_t bytes = place.bytes.load();
     if (at == nullptr || fault < at || fault >= at + bytes || place.at.load() != at) continue;
     place.lost.store(true);
-    void* const zeros = ::mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (zeros == MAP_FAILED) ::_exit(70);
+    if (!put_zeros(at, bytes) && !put_zeros_at(at, bytes, fault)) ::_exit(70);
     return true;
   }
   return false;

@@ -2,6 +2,11 @@
 // is none of ours goes where it went before.
 #include <atomic>
 #include <csignal>
+#include <cstddef>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
 
@@ -162,6 +167,32 @@ void touch_guest() {
   CHECK(at[0] == 0 && guest.device->is_lost());
 }
 
+/// From here on this process gets memory a few pages at a time, as where the system counts every page that might be used.
+void grow_scarce() {
+  constexpr uint32_t kMost = 16 * kPageBytes;
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args) + sizeof(uint64_t)),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, kMost, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{std::size(code), code};
+  CHECK(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+}
+
+void touch_scarce() {
+  Guest guest;
+  CHECK(::ftruncate(guest.file.get(), 0) == 0);
+  grow_scarce();
+  for (const uint64_t address : {kGuestAt, kGuestAt + 5 * kPageBytes, kGuestAt + kFirstBytes - 1}) {
+    uint32_t bytes = 1;
+    volatile const uint8_t* const at = guest.device->memory.find(address, &bytes);
+    CHECK(at[0] == 0 && guest.device->is_lost());
+  }
+}
+
 /// Before anything else in this process: whoever had the signal first is asked for once.
 void foreign_faults() {
   const auto none = [] { ::signal(SIGBUS, SIG_DFL); };
@@ -182,6 +213,7 @@ void foreign_faults() {
   CHECK(ended(simple, touch_foreign) == kForeign);
   CHECK(ended(full, touch_foreign) == kForeign);
   for (void (*const before)() : {+none, +ignored, +simple, +full}) CHECK(ended(before, touch_guest) == 0);
+  CHECK(ended(none, touch_scarce) == 0);
   CHECK(ended(none, [] { ::raise(SIGBUS); }) == -SIGBUS);
   CHECK(ended(ignored, sent) == 0);
   CHECK(ended(simple, sent) == kForeign);
