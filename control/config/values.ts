@@ -126,6 +126,7 @@ export const speedValue = z.union([z.number(), z.string()]).superRefine((speed, 
 
 export const socketValue = checked(z.string(), (path) => {
   if (!path.startsWith('/')) return `"${path}" is not an absolute path`;
+  if (path.endsWith('/') || path.includes('\0')) return `${JSON.stringify(path)} is not the path of a file`;
   return Buffer.byteLength(path) <= SOCKET_BYTES_MAX
     ? null
     : `the path has ${Buffer.byteLength(path)} bytes (a unix socket's has at most ${SOCKET_BYTES_MAX})`;

@@ -83,6 +83,8 @@ describe('a port that is wrong', () => {
   it.each([
     ['{ name: p, kind: vhost-user }', 'socket: is missing (expected text)'],
     ['{ name: p, kind: vhost-user, socket: vm.sock }', 'socket: "vm.sock" is not an absolute path'],
+    ['{ name: p, kind: socket, socket: /run/vm/ }', 'socket: "/run/vm/" is not the path of a file'],
+    ['{ name: p, kind: socket, socket: "/run/a\\0b" }', 'socket: "/run/a\\u0000b" is not the path of a file'],
     [
       `{ name: p, kind: vhost-user, socket: /${'x'.repeat(107)} }`,
       "socket: the path has 108 bytes (a unix socket's has at most 107)",
