@@ -3,7 +3,7 @@
  * taken over, one at which somebody listens is not; the mode is 0600, since whoever may connect can show weft any memory, or 0660 with a
  * group that the document names.
  */
-import { lstatSync, rmSync } from 'node:fs';
+import { lstatSync, rmSync, type Stats } from 'node:fs';
 import { isAlive } from '../../api/socket.ts';
 import { DeviceError } from '../../errors.ts';
 import { giveSocket, knownGroup } from '../../groups.ts';
@@ -18,6 +18,7 @@ const PAUSE_MS = 1000;
 
 const HINTS: Readonly<Record<string, string>> = {
   ENOENT: 'Make its folder first.',
+  ENOTDIR: 'What stands for its folder is a file: give it another path.',
   EACCES: 'Weft may not write into that folder.',
   EROFS: 'The folder is read-only.',
   EMFILE: 'Raise the limit of open files (ulimit -n, LimitNOFILE=).',
@@ -78,9 +79,7 @@ export class Listener implements Endpoint {
     try {
       return new Listener(native, path, onClient, clock);
     } catch (error) {
-      const { code = '', message } = error as NodeJS.ErrnoException;
-      const text = `${subject}: weft can't listen at ${path}: ${message}`;
-      throw new DeviceError('socket-failed', text, HINTS[code] ?? null, error);
+      throw cannotHave(`${subject}: weft can't listen at ${path}`, error);
     } finally {
       process.umask(mask);
     }
@@ -116,18 +115,32 @@ export class Listener implements Endpoint {
   }
 }
 
-async function clear(subject: string, path: string): Promise<void> {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
-  if (!found.isSocket()) {
-    throw new DeviceError('socket-taken', `${subject}: ${path} is there, and is no socket`, 'Give it another path.');
+/** Is a socket's file at `path`? Throws a DeviceError when that can't be seen, and when something else is there. */
+export function isSocketThere(subject: string, path: string): boolean {
+  let found: Stats | undefined;
+  try {
+    found = lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw cannotHave(`${subject}: weft can't have a socket at ${path}`, error);
   }
+  if (found === undefined || found.isSocket()) return found !== undefined;
+  throw new DeviceError('socket-taken', `${subject}: ${path} is there, and is no socket`, 'Give it another path.');
+}
+
+/** What the system said when a socket was to be made, with the remedy for the usual causes. */
+export function cannotHave(text: string, error: unknown): DeviceError {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return new DeviceError('socket-failed', `${text}: ${message}`, HINTS[code] ?? null, error);
+}
+
+async function clear(subject: string, path: string): Promise<void> {
+  if (!isSocketThere(subject, path)) return;
   if (await isAlive(path)) {
     throw new DeviceError('socket-in-use', `${subject}: somebody listens at ${path}`, 'Is another weft running?');
   }
   rmSync(path, { force: true });
 }
 
-function inodeOf(path: string): bigint | null {
+export function inodeOf(path: string): bigint | null {
   return lstatSync(path, { throwIfNoEntry: false, bigint: true })?.ino ?? null;
 }

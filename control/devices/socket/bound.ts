@@ -2,11 +2,11 @@
  * A datagram socket with a path of its own, where a `socket` port of type dgram receives. Made by dgram-port.ts on the main thread. A file
  * that a dead process left is taken over; one that somebody has is not.
  */
-import { lstatSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import type { Addon } from '../../../native/binding.ts';
 import { DeviceError } from '../../errors.ts';
 import { giveSocket, knownGroup } from '../../groups.ts';
-import type { ListenAt } from '../guest/listener.ts';
+import { cannotHave, inodeOf, isSocketThere, type ListenAt } from '../guest/listener.ts';
 
 const OWNER_ONLY = 0o177;
 
@@ -31,8 +31,7 @@ export class Bound {
       this.#give(subject, group, id);
     } catch (error) {
       if (error instanceof DeviceError) throw error;
-      const text = `${subject}: weft can't receive at ${path}: ${(error as Error).message}`;
-      throw new DeviceError('socket-failed', text, 'Is its folder there, and may weft write into it?', error);
+      throw cannotHave(`${subject}: weft can't receive at ${path}`, error);
     } finally {
       process.umask(mask);
     }
@@ -56,11 +55,7 @@ export class Bound {
 }
 
 function clear(native: BoundNative, subject: string, path: string): void {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
-  if (!found.isSocket()) {
-    throw new DeviceError('socket-taken', `${subject}: ${path} is there, and is no socket`, 'Give it another path.');
-  }
+  if (!isSocketThere(subject, path)) return;
   try {
     native.closeDescriptor(native.connectUnix(path, 'dgram'));
   } catch (error) {
@@ -71,8 +66,4 @@ function clear(native: BoundNative, subject: string, path: string): void {
     }
   }
   throw new DeviceError('socket-in-use', `${subject}: somebody receives at ${path}`, 'Is another weft running?');
-}
-
-function inodeOf(path: string): bigint | null {
-  return lstatSync(path, { throwIfNoEntry: false, bigint: true })?.ino ?? null;
 }
