@@ -71,7 +71,8 @@ function netdev(port: PortDetail): GuestText {
   return {
     lines: [`-netdev tap,id=${id},ifname=${value(port.device!)},script=no,downscript=no,vhost=off`, device(port, mtu)],
     remarks: [
-      'QEMU holds the TAP and makes it where it is missing; weft takes the frames at its other end',
+      'QEMU holds the TAP, and weft takes the frames at its other end',
+      `make the TAP before, or set it up once QEMU has made it: ip link set ${port.device} up`,
       'vhost=on is faster where the kernel has vhost-net (/dev/vhost-net)',
     ],
   };

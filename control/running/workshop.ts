@@ -94,16 +94,16 @@ export class Workshop {
   }
 
   async #open(adds: readonly AddPort[]): Promise<void> {
-    const errors: DeviceError[] = [];
-    const open = async (add: AddPort): Promise<void> => {
+    const open = async (add: AddPort): Promise<DeviceError | null> => {
       try {
         this.#opened.set(add, await OpenedPort.open(this.#base, this.#openerOf(add), add.bridge, add.port));
+        return null;
       } catch (error) {
-        errors.push(error as DeviceError);
+        return error as DeviceError;
       }
     };
-    await Promise.all(adds.map(open));
-    throwAll(errors);
+    // In the document's order, whichever was refused first.
+    throwAll((await Promise.all(adds.map(open))).filter((error) => error !== null));
   }
 
   #openerOf({ bridge, port }: AddPort) {
