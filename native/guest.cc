@@ -56,7 +56,8 @@ bool GuestCarrier::take_rings(int32_t worker) {
   int32_t sinks = 0;
   for (int32_t pair = 0; pair < kGuestRingsMax / 2; pair++) {
     GuestRing& out = device_->rings[static_cast<size_t>(2 * pair + 1)];
-    if (runs(out) && pair % device_->workers == worker) sources_[sources_count_++] = {&out, 0, {}};
+    // From port to port with another worker first, so that many guests of one queue are everybody's.
+    if (runs(out) && (pair + port_ - 1) % device_->workers == worker) sources_[sources_count_++] = {&out, 0, {}};
     if (runs(device_->rings[static_cast<size_t>(2 * pair)])) sinks++;
   }
   shared_ = sinks < device_->workers;

@@ -55,7 +55,7 @@ class GuestCarrier : public Carrier {
   GuestCarrier(std::shared_ptr<GuestDevice> device, int32_t port);
   ~GuestCarrier() override;
 
-  /// Takes the rings that are worker `worker`'s: transmit queues q with q mod workers = worker, and one of the receive queues.
+  /// Takes the rings that are worker `worker`'s: transmit queues q with (q + port − 1) mod workers = worker, and one of the receive queues.
   bool take_rings(int32_t worker);
   int watch(int epoll, uint64_t key) override;
   void unwatch(int epoll) override;

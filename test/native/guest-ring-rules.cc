@@ -321,6 +321,13 @@ void many_workers() {
     carriers[k]->release();
   }
   for (int32_t pair = 0; pair < 4; pair++) CHECK(guest.out(pair).collect().size() == static_cast<size_t>(pair) + 1);
+  // The next port begins with the next worker.
+  carriers.clear();
+  guest.send(with_header(pattern(60)));
+  for (int32_t k = 0; k < 3; k++) {
+    const auto carrier = guest.carrier(k, 2);
+    CHECK(workers[static_cast<size_t>(k)]->receive(*carrier).size() == (k == 1 ? 1u : 0u));
+  }
   // One that has no transmit queue still sends.
   carriers.clear();
   for (size_t k = 2; k < 8; k++) guest.device->rings[k].enabled = false;
