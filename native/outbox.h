@@ -19,7 +19,6 @@ class Outbox {
 
   /// Whether an entry of any shape finds room.
   bool has_room() const { return pieces_ + kPiecesPerEntry <= kPiecesMax && staged_ + kStagedPerEntry <= kStageBytes && items_ < kItemsMax; }
-  bool is_empty() const { return items_ == 0; }
   /// Whether it refers to the finisher's scratch, which the next finished entry would overwrite.
   bool holds_scratch() const { return holds_scratch_; }
 
