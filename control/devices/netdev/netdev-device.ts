@@ -246,7 +246,14 @@ export class NetdevDevice implements PortDevice {
     this.#takes = opened.takes;
     if (opened.shieldError !== 0) this.#warnUnshielded(opened);
     this.#checkMtu(opened);
-    if (takeOver !== null) await this.#parts.takeOver.take(found, takeOver);
+    if (takeOver === null) return;
+    try {
+      await this.#parts.takeOver.take(found, takeOver);
+    } catch (error) {
+      // The host needs its frames again: its addresses are where they were.
+      this.#drop();
+      throw error;
+    }
   }
 
   async #takeOver(): Promise<void> {

@@ -184,4 +184,22 @@ describe('an interface', () => {
     await device.close();
     expect(takeOver.giveBack).toHaveBeenCalledWith('host');
   });
+
+  it('whose addresses can’t be moved is its host’s again, and is tried again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const there: Interface[] = [];
+    const { device, takeOver, native, tell } = rig(there, { takeOver: 'host' });
+    await device.open();
+    there.push({ ...NIC, addresses: ['192.0.2.1/24'] });
+    takeOver.take.mockRejectedValueOnce(new Error('host does not take an address of nic'));
+    tell('device-appeared');
+    await settled();
+    expect([device.handle, device.up, device.reason]).toEqual([null, false, 'host does not take an address of nic']);
+    expect(native.closeDevice).toHaveBeenCalledWith(70);
+    vi.advanceTimersByTime(1000);
+    await settled();
+    expect([device.handle, device.up]).toEqual([70, true]);
+    vi.useRealTimers();
+    await device.close();
+  });
 });
