@@ -33,7 +33,10 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const note = (fields: object, message: string) => void (logged.push(message), details.push(fields));
+const note = (fields: object, message: string): void => {
+  logged.push(message);
+  details.push(fields);
+};
 const log: Log = { debug: note, info: note, warn: note, error: note };
 const openFake: OpenSwitch = async (document, options) => {
   opened.push(options.file);
