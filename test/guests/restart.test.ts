@@ -3,7 +3,7 @@
  * stream client does not reconnect, so where weft ends QEMU is the one that listens.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeNeeds, GUESTS, itNeeds } from '../needs.ts';
+import { describeNeeds, GUESTS, isLong } from '../needs.ts';
 import { REAL, until } from '../netns/lab.ts';
 import { fetchFile, ping, serveFile } from './peer.ts';
 import type { Kind, Wish } from './seats.ts';
@@ -57,7 +57,7 @@ describeNeeds({ ...REAL, ...GUESTS, tools: [...REAL.tools, ...GUESTS.tools] }, '
     await stand.furnish(GUEST);
     await allTalk(WAYS);
   };
-  itNeeds({ long: true }, 'after the guest restarted by its own will', reboot, 180_000);
+  if (isLong()) it('after the guest restarted by its own will', { timeout: 180_000 }, reboot);
 
   it('after QEMU was killed and started again', { timeout: 180_000 }, async () => {
     await stand.vms.get(GUEST)!.kill();
