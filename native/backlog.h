@@ -11,6 +11,12 @@ class Backlog {
  public:
   bool is_empty() const { return first_ == end_; }
   void clear() { first_ = end_ = 0; }
+  /// How many wait.
+  uint32_t count() const {
+    uint32_t count = 0;
+    for (size_t at = first_; at < end_; at += kLengthBytes + length_at(at)) count++;
+    return count;
+  }
 
   /// Copies a datagram behind the others. False when it finds no room: then nothing was copied.
   bool put(const msghdr& datagram) {

@@ -5,9 +5,7 @@
 #include <sys/socket.h>
 
 #include "backlog.h"
-#include "carrier.h"
-#include "slots.h"
-#include "socket-device.h"
+#include "socket-carrier.h"
 
 namespace weft {
 
@@ -44,26 +42,17 @@ class Tails {
   uint8_t* at_;
 };
 
-class DgramCarrier : public Carrier {
+class DgramCarrier : public SocketCarrier {
  public:
-  DgramCarrier(Dgram& dgram, bool receives, int32_t port) : dgram_(dgram), receives_(receives), port_(port) {}
+  DgramCarrier(Dgram& dgram, bool receives, int32_t port) : SocketCarrier(dgram, receives, port, false), dgram_(dgram) {}
 
-  int watch(int epoll, uint64_t key) override {
-    epoll_ = epoll;
-    key_ = key;
-    return control(EPOLL_CTL_ADD);
-  }
-  void unwatch(int epoll) override { ::epoll_ctl(epoll, EPOLL_CTL_DEL, dgram_.socket.get(), nullptr); }
-  bool is_polled() const override { return false; }
   bool is_there() const { return tails_.is_there(); }
 
   void transmit(Slots& slots, const int32_t* entries, int32_t count) override;
   Found receive(Slots& slots, int32_t most) override;
-  void release() override {}
 
  private:
-  int control(int operation);
-  int32_t go_on();
+  int32_t go_on(Slots& slots);
   int32_t reason_of(int error);
   bool has_room() const { return messages_used_ < kMessagesMax && pieces_used_ + 1 + kPiecesOfFrameMax <= kPiecesMax; }
   void put(int32_t entry, const Range* pieces, int32_t count);
@@ -73,11 +62,6 @@ class DgramCarrier : public Carrier {
   void list(Slots& slots, int32_t slot, uint32_t index);
 
   Dgram& dgram_;  // held by the queue's end
-  const bool receives_;
-  const int32_t port_;
-  int epoll_ = -1;
-  uint64_t key_ = 0;
-  bool waits_ = false;  // for room to send what is in the backlog
   Tails tails_;
   Backlog backlog_;
   mmsghdr messages_[kMessagesMax] = {};
@@ -126,14 +110,6 @@ void DgramCarrier::refuse(Slots& slots, uint32_t message, int32_t reason) {
   if (reason == kDropEgressFull) dgram_.full.fetch_add(1, std::memory_order_relaxed);
 }
 
-/// Asks epoll for what this worker wants: to receive, and to send on while it waits. 0, or −errno.
-int DgramCarrier::control(int operation) {
-  epoll_event event{};
-  event.events = EPOLLET | (receives_ ? static_cast<uint32_t>(EPOLLIN) : 0u) | (waits_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
-  event.data.u64 = key_;
-  return ::epoll_ctl(epoll_, operation, dgram_.socket.get(), &event) < 0 ? -errno : 0;
-}
-
 /// A peer that talks to somebody else only (EPERM) is none, like one that is gone.
 int32_t DgramCarrier::reason_of(int error) {
   const int32_t reason = error == EPERM ? kDropEgressDown : Slots::reason_of(error);
@@ -141,24 +117,27 @@ int32_t DgramCarrier::reason_of(int error) {
   return reason;
 }
 
-/// Sends what waits. 0, or why some of it has to wait on; without a reader it is lost with the rest of his queue.
-int32_t DgramCarrier::go_on() {
+/// Sends what waits. 0, or why some of it has to wait on; without a reader it is lost with the rest of his queue, and counted
+/// although it was counted as sent when it began to wait.
+int32_t DgramCarrier::go_on(Slots& slots) {
   int32_t reason = 0;
   while (!backlog_.is_empty() && reason == 0) {
     const uint32_t count = backlog_.first(messages_, pieces_, kMessagesMax);
     const int sent = uninterrupted([&] { return ::sendmmsg(dgram_.socket.get(), messages_, count, MSG_NOSIGNAL | MSG_DONTWAIT); });
     if (sent < 0) reason = reason_of(errno);
     backlog_.drop(static_cast<uint32_t>(std::max(sent, 0)));
-    if (reason == kDropEgressDown) backlog_.clear();
+    if (reason == kDropEgressDown) {
+      slots.lose(port_, reason, backlog_.count());
+      backlog_.clear();
+    }
     // One datagram that can't be sent says nothing of the next.
     if (reason != 0 && reason != kDropEgressDown && reason != kDropEgressFull) {
+      slots.lose(port_, reason, 1);
       backlog_.drop(1);
       reason = 0;
     }
   }
-  if (waits_ == !backlog_.is_empty()) return reason;
-  waits_ = !waits_;
-  control(EPOLL_CTL_MOD);
+  wait_for_room(!backlog_.is_empty());
   return reason;
 }
 
@@ -186,10 +165,7 @@ int32_t DgramCarrier::flush(Slots& slots) {
     if (reason == kDropEgressRefused || reason == kDropEgressError) reason = 0;
   }
   messages_used_ = pieces_used_ = 0;
-  if (!waits_ && !backlog_.is_empty()) {
-    waits_ = true;
-    control(EPOLL_CTL_MOD);
-  }
+  if (!backlog_.is_empty()) wait_for_room(true);
   // While there is room to wait, the next ones may wait too.
   return reason == kDropEgressFull && !is_full ? 0 : reason;
 }
@@ -197,7 +173,7 @@ int32_t DgramCarrier::flush(Slots& slots) {
 void DgramCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {
   int32_t k = 0;
   refused_ = place_ = -1;
-  int32_t reason = dgram_.is_over() ? kDropEgressDown : go_on();
+  int32_t reason = dgram_.is_over() ? kDropEgressDown : go_on(slots);
   if (reason == kDropEgressFull) reason = 0;
   for (; k < count && reason == 0; k++) {
     place_ = k;
@@ -234,7 +210,7 @@ void DgramCarrier::list(Slots& slots, int32_t slot, uint32_t index) {
 
 /// A datagram's head goes straight into its slot. Tails lie here until the next call, by which this turn's frames were sent.
 Found DgramCarrier::receive(Slots& slots, int32_t most) {
-  if (waits_) go_on();
+  if (waits()) go_on(slots);
   if (!receives_) return Found::kDry;
   int32_t asked = std::min(most, kBatchMax);
   asked = std::min(asked, slots.large_room());

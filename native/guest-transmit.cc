@@ -1,6 +1,7 @@
 // HOT: frames from a list into a guest's receive queue. What it has no buffers for is refused, and then nothing of that frame was
 // published; headers are rebuilt from facts.
 #include "guest.h"
+#include "spin.h"
 
 #include <algorithm>
 
@@ -14,14 +15,6 @@ constexpr int kLockTries = 512;
 constexpr int32_t kSegmentsMax = 256;
 // Buffers that one frame may be spread over; the guest's stack takes far fewer.
 constexpr int32_t kBuffersMax = 256;
-
-void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 }  // namespace
 

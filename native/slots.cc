@@ -97,7 +97,10 @@ bool Slots::put_with_tail(int32_t slot, int32_t port, int32_t head_bytes, int32_
     pieces_[pieces_used_ + k] = pieces[k];
     bytes += pieces[k].bytes;
   }
-  if (bytes != static_cast<uint32_t>(length - head_bytes)) return false;
+  if (bytes != static_cast<uint32_t>(length - head_bytes)) {
+    put_spoilt(slot, port, kDropBadDescriptor);
+    return true;
+  }
   tails_[slot] = {pieces_used_, count, bytes};
   pieces_used_ += count;
   int32_t* const facts = fact(slot);
@@ -256,18 +259,26 @@ void Slots::refuse(int32_t port, int32_t entry, int32_t reason) {
   queue[kQueueSent]--;
   queue[kQueueBytes] -= facts[kFactLength];
   queue[kQueueSegments] -= facts[kFactSegments];
+  record_loss(port, entry, reason, 1);
+}
+
+void Slots::lose(int32_t port, int32_t reason, uint32_t count) {
+  if (count > 0) record_loss(port, 0, reason, static_cast<int32_t>(count));
+}
+
+void Slots::record_loss(int32_t port, int32_t entry, int32_t reason, int32_t frames) {
   const int32_t count = block_[kBlockRefusedCount];
   int32_t* const last = refused_ + (count - 1) * kRefusedWords;
   // A port that is down refuses its whole list: one record. Should they run out after all, a loss is counted at the wrong port rather than nowhere.
   if (count > 0 && ((last[kRefusedPort] == port && last[kRefusedReason] == reason) || count == kRefusedMax)) {
-    last[kRefusedCount]++;
+    last[kRefusedCount] += frames;
     return;
   }
   int32_t* const refused = last + kRefusedWords;
   refused[kRefusedEntry] = entry;
   refused[kRefusedPort] = port;
   refused[kRefusedReason] = reason;
-  refused[kRefusedCount] = 1;
+  refused[kRefusedCount] = frames;
   block_[kBlockRefusedCount] = count + 1;
 }
 

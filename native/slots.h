@@ -72,11 +72,12 @@ class Slots {
     list_[block_[kBlockReceivedCount]++] = slot;
   }
   /// Lists a frame whose first bytes, `head_bytes` of them, lie in the slot's head and whose rest lies in `count` pieces outside the
-  /// arena, which stay as they are until this turn's frames were sent. False when the pieces find no room: then nothing was listed.
+  /// arena, which stay as they are until this turn's frames were sent. False when the pieces find no room: then nothing was listed. Pieces that aren't as long as they should be
+  /// make it a frame to be dropped.
   bool put_with_tail(int32_t slot, int32_t port, int32_t head_bytes, int32_t length, int32_t flags, const Range* pieces, int32_t count);
   /// Lists a frame that lies in `count` pieces outside the arena, as it suits: a small one in the slot's head, a long one with its tail
-  /// left where it is, or wholly in a large buffer. Its vnet header, if any, is written by the caller, before `*header_at`, which is
-  /// given before anything is listed. False when there was no room; the slot is then still the caller's to give back with `put_back`.
+  /// left where it is, or wholly in a large buffer. `vnet`: its header of kVnetBytes, null for none. False when there was no room; the
+  /// slot is then still the caller's to give back with `put_back`.
   bool put_pieces(int32_t slot, int32_t port, const uint8_t* vnet, const Range* pieces, int32_t count, int32_t length);
   void put_back() { slots_used_--; }
   /// Lists a frame of which is known already that it must be dropped, for a reason of drop.ts.
@@ -108,6 +109,8 @@ class Slots {
 
   /// One entry of `port` was not sent, for a reason of drop.ts.
   void refuse(int32_t port, int32_t entry, int32_t reason);
+  /// `count` frames that an earlier turn sent to `port` were lost after all, for a reason of drop.ts.
+  void lose(int32_t port, int32_t reason, uint32_t count);
   static int32_t reason_of(int error);
 
  private:
@@ -118,6 +121,7 @@ class Slots {
   };
   uint8_t* region(int32_t word) const;
   int32_t* words(int32_t word) const { return reinterpret_cast<int32_t*>(region(word)); }
+  void record_loss(int32_t port, int32_t entry, int32_t reason, int32_t count);
   bool is_sound(int32_t entry) const;
   int32_t at_of(const uint8_t* at) const { return static_cast<int32_t>(at - arena_); }
 

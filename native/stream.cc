@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <sys/socket.h>
 
-#include "carrier.h"
 #include "outbox.h"
-#include "socket-device.h"
+#include "socket-carrier.h"
+#include "spin.h"
 
 namespace weft {
 
@@ -18,14 +18,6 @@ static_assert(kBufferBytes > kPrefixBytes + kFrameBytesMax && kRestBytes > kFram
 // How often a worker looks for another's lock: about as long as that one's system call takes.
 constexpr int kSpinsMax = 4000;
 
-inline void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#else
-  asm volatile("" ::: "memory");
-#endif
-}
-
 class Stream : public SocketDevice {
  public:
   Stream(Descriptor connection, Descriptor signal, int32_t reader)
@@ -35,7 +27,7 @@ class Stream : public SocketDevice {
   bool lock() {
     for (int spins = 0; spins < kSpinsMax; spins++) {
       if (!writing_.load(std::memory_order_relaxed) && !writing_.exchange(true, std::memory_order_acquire)) return true;
-      relax();
+      pause();
     }
     return false;
   }
@@ -71,24 +63,15 @@ class Stream : public SocketDevice {
   uint32_t rest_end_ = 0;
 };
 
-class StreamCarrier : public Carrier {
+class StreamCarrier : public SocketCarrier {
  public:
-  StreamCarrier(Stream& stream, bool receives, int32_t port) : stream_(stream), receives_(receives), port_(port) {}
-
-  int watch(int epoll, uint64_t key) override {
-    epoll_ = epoll;
-    key_ = key;
-    return control(EPOLL_CTL_ADD);
-  }
-  void unwatch(int epoll) override { ::epoll_ctl(epoll, EPOLL_CTL_DEL, stream_.socket.get(), nullptr); }
-  bool is_polled() const override { return false; }
+  /// It waits at first: for what another worker kept, who may have died.
+  StreamCarrier(Stream& stream, bool receives, int32_t port) : SocketCarrier(stream, receives, port, true), stream_(stream) {}
 
   void transmit(Slots& slots, const int32_t* entries, int32_t count) override;
   Found receive(Slots& slots, int32_t most) override;
-  void release() override {}
 
  private:
-  int control(int operation);
   int32_t begin();
   int32_t put(Slots& slots, int32_t entry);
   int32_t flush(Slots& slots);
@@ -100,21 +83,8 @@ class StreamCarrier : public Carrier {
   Found read();
 
   Stream& stream_;  // held by the queue's end
-  const bool receives_;
-  const int32_t port_;
-  int epoll_ = -1;
-  uint64_t key_ = 0;
-  bool waits_ = true;  // for room to send what was kept; at first for what another worker kept, who may have died
   Outbox box_;
 };
-
-/// Asks epoll for what this worker wants: to read, and to send on while it waits. 0, or −errno.
-int StreamCarrier::control(int operation) {
-  epoll_event event{};
-  event.events = EPOLLET | (receives_ ? EPOLLIN | EPOLLRDHUP : 0u) | (waits_ ? EPOLLOUT : 0u);
-  event.data.u64 = key_;
-  return ::epoll_ctl(epoll_, operation, stream_.socket.get(), &event) < 0 ? -errno : 0;
-}
 
 /// Why the other side takes no more; an end is an end for all workers.
 int32_t StreamCarrier::reason_of(int error) {
@@ -129,10 +99,7 @@ int32_t StreamCarrier::begin() {
   const int error = stream_.send_rest();
   if (error == 0) return 0;
   const int32_t reason = reason_of(error);
-  if (reason == kDropEgressFull && !waits_) {
-    waits_ = true;
-    control(EPOLL_CTL_MOD);
-  }
+  if (reason == kDropEgressFull) wait_for_room(true);
   return reason;
 }
 
@@ -208,10 +175,7 @@ int32_t StreamCarrier::settle(Slots& slots, uint32_t sent, int32_t reason) {
   if (k < box_.count() && start < sent && reason == kDropEgressFull) {
     stream_.keep(box_, sent, items[k].end);
     k++;
-    if (!waits_) {
-      waits_ = true;
-      control(EPOLL_CTL_MOD);
-    }
+    wait_for_room(true);
   }
   if (reason == kDropEgressFull) stream_.full.fetch_add(box_.count() - k, std::memory_order_relaxed);
   for (; k < box_.count(); k++) slots.refuse(port_, items[k].entry, reason);
@@ -224,8 +188,7 @@ void StreamCarrier::go_on() {
   const int error = stream_.is_over() ? 0 : stream_.send_rest();
   stream_.unlock();
   if (error != 0 && reason_of(error) == kDropEgressFull) return;
-  waits_ = false;
-  control(EPOLL_CTL_MOD);
+  wait_for_room(false);
 }
 
 /// Lists whole frames that were read. How many; and why no more.
@@ -266,7 +229,7 @@ Found StreamCarrier::read() {
 /// Frames lie in the buffer until the next call's read, by which this turn's were sent: long ones stay where they are. Of a connection
 /// that sending found to be over, what is there is read all the same.
 Found StreamCarrier::receive(Slots& slots, int32_t most) {
-  if (waits_) go_on();
+  if (waits()) go_on();
   if (!receives_) return Found::kDry;
   Cut why;
   int32_t listed = list(slots, most, &why);

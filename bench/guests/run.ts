@@ -6,6 +6,7 @@ import { ovsDpdk } from '../peers/ovs-dpdk.ts';
 import { weftGuests } from '../peers/weft-guests.ts';
 import { makeRow, type Row } from '../row.ts';
 import { Cleanup, cleanUpOnSignals } from '../system/cleanup.ts';
+import type { SystemOptions } from '../system/run.ts';
 import { removeStale } from '../system/site.ts';
 import type { GuestContext, GuestScenario } from './context.ts';
 import { framesScenario } from './frames.ts';
@@ -23,16 +24,6 @@ export const GUEST_SCENARIOS: readonly GuestScenario[] = [
   guestsIdle,
   guestsProfile,
 ];
-
-export interface GuestsOptions {
-  readonly pairs: number;
-  readonly seconds: number;
-  readonly quick: boolean;
-  readonly only: readonly string[];
-  readonly subject: string;
-  readonly against: readonly string[];
-  progress(text: string): void;
-}
 
 /** Why the guests level can't run here at all, or null. */
 export function guestsUnavailable(): string | null {
@@ -56,7 +47,7 @@ export function chooseGuestScenarios(only: readonly string[]): GuestScenario[] {
 }
 
 /** Runs the scenarios. Throws an Error on wrong names or when nothing can run; a scenario that fails is left out with its reason. */
-export async function runGuests(options: GuestsOptions): Promise<{ rows: Row[]; skipped: string[] }> {
+export async function runGuests(options: SystemOptions): Promise<{ rows: Row[]; skipped: string[] }> {
   const reason = guestsUnavailable();
   if (reason !== null) throw new Error(`bench guests: ${reason}`);
   const scenarios = chooseGuestScenarios(options.only);

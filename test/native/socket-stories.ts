@@ -99,10 +99,11 @@ export const STREAMS: Readonly<Record<string, unknown>> = {
     whole: true,
     end: -ECONNREFUSED,
   },
+  leaving: { missing: 0, waited: true, reasons: ['EGRESS_FULL', 'EGRESS_DOWN'] },
 };
 
 /** Those that datagrams.mjs tells. */
-const OF_DATAGRAMS: readonly string[] = ['stream', 'segments', 'dgrams'];
+const OF_DATAGRAMS: readonly string[] = ['stream', 'segments', 'dgrams', 'leaving'];
 
 /** Tells a story of streams.mjs or datagrams.mjs, which need no root, and checks its answer. */
 export function checkStreams(story: string, seed: number, env: Readonly<Record<string, string>>): void {

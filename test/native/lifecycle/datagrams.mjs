@@ -137,4 +137,33 @@ function dgrams() {
   };
 }
 
-await tellOf({ stream: () => finished('stream'), segments: () => finished('dgram'), dgrams });
+/** A reader who leaves before he took what waited for him: each frame was read, or is counted as lost. */
+function leaving() {
+  const to = connection(1, 'dgram');
+  const entries = Array.from({ length: 50 }, (_, slot) => slot);
+  for (const slot of entries) engine.put(slot, frameOf(slot, 1000));
+  const reasons = new Set();
+  const lost = () =>
+    engine.refusals().reduce((sum, [, reason, count]) => {
+      reasons.add(names[reason]);
+      return sum + count;
+    }, 0);
+  let sent = 0;
+  // Until his queue and ours behind it are full.
+  for (let k = 0; k < 1000 && reasons.size === 0; k++) {
+    engine.turn(new Map([[1, entries]]));
+    sent += engine.sent(1);
+    lost();
+  }
+  let read = 0;
+  while (native.receiveMessage(to.theirs, 1 << 17) !== null) read++;
+  native.closeDescriptor(to.theirs);
+  let late = 0;
+  for (let k = 0; k < 20; k++) {
+    engine.turn();
+    late += lost();
+  }
+  return { missing: sent - read - late, waited: late > 0, reasons: [...reasons] };
+}
+
+await tellOf({ stream: () => finished('stream'), segments: () => finished('dgram'), dgrams, leaving });

@@ -20,23 +20,28 @@ import { addon } from '../../../dist/native/binding.js';
 const HEADROOM_BYTES = 128;
 const HEAD_BYTES = 256;
 
+/** Where a worker's regions begin, in words. */
+export function regionsOf(layout, worker) {
+  const word = (region) => workerRegion(layout, region, worker) >> 2;
+  return {
+    block: word(Header.BLOCK_AT),
+    dirty: word(Header.DIRTY_AT),
+    queues: word(Header.QUEUES_AT),
+    lists: word(Header.LISTS_AT),
+    facts: word(Header.FACTS_AT),
+    refused: word(Header.REFUSED_AT),
+    batches: word(Header.BATCHES_AT),
+    received: word(Header.RECEIVE_LIST_AT),
+  };
+}
+
 export class HandEngine {
   /** `layout` null: the arena is there already. */
   constructor(worker, layout, arena = addon().mapArena()) {
     this.native = addon();
     this.i32 = new Int32Array(arena);
     this.u8 = new Uint8Array(arena);
-    const word = (region) => workerRegion(layout, region, worker) >> 2;
-    this.at = {
-      block: word(Header.BLOCK_AT),
-      dirty: word(Header.DIRTY_AT),
-      queues: word(Header.QUEUES_AT),
-      lists: word(Header.LISTS_AT),
-      facts: word(Header.FACTS_AT),
-      refused: word(Header.REFUSED_AT),
-      batches: word(Header.BATCHES_AT),
-      received: word(Header.RECEIVE_LIST_AT),
-    };
+    this.at = regionsOf(layout, worker);
     this.largeAt = workerRegion(layout, Header.LARGE_AT, worker);
     this.budget = 512;
     this.native.engineOpen(worker, 'read-write');

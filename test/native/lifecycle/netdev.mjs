@@ -20,6 +20,7 @@ import {
   writeHeader,
 } from '../../../dist/dataplane/memory/layout.js';
 import { addon } from '../../../dist/native/binding.js';
+import { regionsOf } from './hand-engine.mjs';
 
 const [story, io] = process.argv.slice(2);
 const native = addon();
@@ -30,17 +31,7 @@ writeHeader(arena, layout);
 const i32 = new Int32Array(arena);
 const u8 = new Uint8Array(arena);
 const view = new DataView(arena);
-const word = (region) => workerRegion(layout, region, 0) >> 2;
-const at = {
-  block: word(Header.BLOCK_AT),
-  dirty: word(Header.DIRTY_AT),
-  queues: word(Header.QUEUES_AT),
-  lists: word(Header.LISTS_AT),
-  facts: word(Header.FACTS_AT),
-  refused: word(Header.REFUSED_AT),
-  batches: word(Header.BATCHES_AT),
-  received: word(Header.RECEIVE_LIST_AT),
-};
+const at = regionsOf(layout, 0);
 const LARGE_AT = workerRegion(layout, Header.LARGE_AT, 0);
 /** Slots and large buffers that no receive of a turn reaches. */
 const OWN_SLOT = 512;
