@@ -107,6 +107,79 @@ export interface WorkerRow {
   readonly io: 'io_uring' | 'read/write' | 'none';
 }
 
+/** One side of a link in LACP (IEEE 802.1AX 6.4.2.3), the actor or the partner as the last LACPDU told. */
+export interface LacpInfo {
+  readonly systemPriority: number;
+  readonly system: string;
+  readonly key: number;
+  readonly portPriority: number;
+  readonly port: number;
+  /** Names of the state bits that are set: `activity`, `timeout`, `aggregation`, `synchronization`, `collecting`, `distributing`, `defaulted`, `expired`. */
+  readonly state: readonly string[];
+}
+
+export interface LacpMemberRow {
+  readonly actor: LacpInfo;
+  /** null before the first LACPDU, and when it was forgotten. */
+  readonly partner: LacpInfo | null;
+  /** Which aggregator it belongs to, by the number of the aggregator's first port; null: none. */
+  readonly aggregator: number | null;
+  /** The receive machine's state (6.4.12), and the mux machine's (6.4.15). */
+  readonly receive: string;
+  readonly mux: string;
+  /** The churn machines' (6.4.17). */
+  readonly actorChurn: 'none' | 'monitor' | 'churn';
+  readonly partnerChurn: 'none' | 'monitor' | 'churn';
+  readonly received: number;
+  readonly sent: number;
+  /** Slow-protocol frames that make no sense. */
+  readonly bad: number;
+  /** Marker requests that were answered. */
+  readonly markers: number;
+}
+
+export interface BondMemberRow {
+  readonly name: string;
+  readonly device: string | null;
+  /** `active`: carries all; `enabled`: carries its share; `standby`: could; `waiting`: for updelay or its partner; `disabled` by command; `down`. */
+  readonly state: 'active' | 'enabled' | 'standby' | 'waiting' | 'disabled' | 'down';
+  /** Why it does not carry; null when it does. */
+  readonly reason: string | null;
+  readonly link: boolean;
+  /** Bits per second, null where unknown. */
+  readonly speed: number | null;
+  /** Buckets of the table that lead to it, and bits per second that these carried of late. */
+  readonly buckets: number;
+  readonly load: number;
+  /** How often its link was lost. */
+  readonly failures: number;
+  readonly receive: PortCounts;
+  readonly transmit: PortCounts;
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly lacp: LacpMemberRow | null;
+}
+
+export interface BondRow {
+  readonly bridge: string;
+  readonly name: string;
+  readonly mode: string;
+  /** null for modes that don't hash. */
+  readonly hash: string | null;
+  readonly mac: string;
+  readonly up: boolean;
+  readonly reason: string | null;
+  /** The member that carries all, or that takes what goes to many; null: none. */
+  readonly active: string | null;
+  /** `off`; `configured`: no partner yet; `negotiated`; `fallback`: active-backup for want of a partner. */
+  readonly lacp: 'off' | 'configured' | 'negotiated' | 'fallback';
+  /** How often another member became active, and how many buckets rebalancing moved. */
+  readonly failovers: number;
+  readonly moved: number;
+  readonly members: readonly BondMemberRow[];
+}
+
+export type BondCommand = 'enable' | 'disable' | 'activate';
+
 export interface DropRow {
   readonly bridge: string;
   readonly port: string;
@@ -134,6 +207,16 @@ export type SwitchEvent =
       readonly to: string;
     }
   | { readonly type: 'worker-restarted'; readonly time: string; readonly worker: number; readonly reason: string }
+  /** Another member is active, or one began or ceased to carry; `active` null: none is. */
+  | {
+      readonly type: 'bond-changed';
+      readonly time: string;
+      readonly bridge: string;
+      readonly port: string;
+      readonly active: string | null;
+      readonly carrying: readonly string[];
+      readonly reason: string;
+    }
   | { readonly type: 'config-applied'; readonly time: string; readonly steps: number };
 
 export interface CaptureOptions {
@@ -189,6 +272,9 @@ export interface Switch {
   /** Ends a worker's thread and starts it again; other ports' traffic does not notice. */
   restartWorker(index: number): Promise<void>;
   drops(): DropRow[];
+  bonds(): BondRow[];
+  /** Takes a member out of its bond by hand without loss, lets it in again, or makes it the active one. */
+  commandMember(bridge: string, port: string, member: string, command: BondCommand): Promise<void>;
   capture(options: CaptureOptions): Capture;
   /** Calls back for every event until the returned function is called. */
   onEvent(listener: (event: SwitchEvent) => void): () => void;

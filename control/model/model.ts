@@ -36,6 +36,8 @@ export interface FloodModel {
 /** What every kind of port has. */
 export interface CommonModel {
   readonly name: string;
+  /** The bond that this port is a member of; null: it is a port of its bridge. */
+  readonly memberOf: string | null;
   readonly vlan: VlanModel;
   /** Bytes of payload above the Ethernet header and one VLAN tag. */
   readonly mtu: number;
@@ -182,6 +184,7 @@ function commonModel(port: PortDocument): CommonModel {
   const vlan = vlanModel(port.vlan);
   return {
     name: port.name,
+    memberOf: null,
     vlan,
     mtu: port.mtu ?? DEFAULT_MTU,
     speed: port.speed === undefined ? null : parseSpeed(port.speed),

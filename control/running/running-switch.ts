@@ -276,6 +276,14 @@ export class RunningSwitch implements api.Switch {
     await pool.restart(index);
   }
 
+  bonds(): api.BondRow[] {
+    return [];
+  }
+
+  async commandMember(_bridge: string, port: string): Promise<void> {
+    throw new RequestError('unknown-port', `there is no bond ${port}`, null, 404);
+  }
+
   drops(): api.DropRow[] {
     return show.dropRows(this.#base);
   }
