@@ -29,6 +29,9 @@ export const Drop = {
   TRUNCATED: 23,
   BAD_DESCRIPTOR: 24,
   EGRESS_BUSY: 25,
+  MEMBER_INACTIVE: 26,
+  REFLECTED: 27,
+  PUNT_LIMITED: 28,
 } as const;
 
 /** A number of the table above; 0 means "not dropped". */
@@ -68,4 +71,10 @@ export const DROPS: readonly { readonly name: string; readonly sentence: string 
   { name: 'truncated', sentence: 'The kernel cut the frame short before it could be read.' },
   { name: 'bad-descriptor', sentence: "The guest's descriptors break the rules or point outside its memory." },
   { name: 'egress-busy', sentence: "Another worker held the egress port's only queue for too long." },
+  { name: 'member-inactive', sentence: "The frame came in on a bond's member that does not receive such frames now." },
+  {
+    name: 'reflected',
+    sentence: "The sender lives elsewhere: a bond's own frame came back by another of its members.",
+  },
+  { name: 'punt-limited', sentence: 'More frames of a protocol came than the control plane takes in a second.' },
 ];

@@ -12,8 +12,8 @@ import { resolve } from './path/6-resolve.ts';
 import { closeBatch, hasRoom, receiveFrame } from './ports/receive.ts';
 import { PortWord } from './tables/port-layout.ts';
 
-/** Words of an inject record, behind its length. */
-export const InjectWord = { PORT: 1, WAY: 2, BYTES: 3 } as const;
+/** Words of an inject record, behind its length. VLAN, of what goes out, is what a bond hashes by: the frame is tagged, or not, already. */
+export const InjectWord = { PORT: 1, WAY: 2, BYTES: 3, VLAN: 4 } as const;
 export const Way = { IN: 1, OUT: 2 } as const;
 
 const ETHERNET_BYTES = 14;
@@ -44,7 +44,7 @@ export class Injector {
         const first = i32[lane.blockAt + Block.RECEIVED_COUNT]!;
         const ingress = i32[record + InjectWord.WAY] === Way.IN ? port : peerOf(lane, port);
         receiveFrame(lane, ingress === 0 ? port : ingress, u8.subarray(at, at + bytes), null);
-        if (ingress === 0) this.#send(lane, port, first);
+        if (ingress === 0) this.#send(lane, port, first, i32[record + InjectWord.VLAN]!);
         else closeBatch(lane, ingress, first);
       }
       this.#ring.release(record);
@@ -52,13 +52,13 @@ export class Injector {
   }
 
   /** Lists the frame that was just put into a slot at its egress: it passes no bridge, so no stage before resolve. */
-  #send(lane: Lane, port: number, listed: number): void {
+  #send(lane: Lane, port: number, listed: number, vlan: number): void {
     const { i32 } = lane;
     const slot = i32[lane.receiveListAt + listed]!;
     i32[lane.blockAt + Block.RECEIVED_COUNT] = listed;
     const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
     i32[facts + Fact.FLAGS] = 0;
-    i32[facts + Fact.TAG] = 0;
+    i32[facts + Fact.TAG] = vlan;
     i32[facts + Fact.L3] = ETHERNET_BYTES;
     i32[facts + Fact.GSO] = 0;
     i32[facts + Fact.SEGMENTS] = 1;

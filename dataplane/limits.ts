@@ -38,9 +38,21 @@ export const BATCH_COUNT_MAX = 64;
 /** Patch ports that one frame may pass. */
 export const PATCH_HOPS_MAX = 8;
 
+/** Bonds of one daemon, counted from 1; members of one; and buckets, over which a bond's flows are spread. */
+export const BONDS_MAX = 256;
+export const MEMBERS_MAX = 32;
+export const BUCKETS_COUNT = 256;
+/** The unit in which what a bucket sent is counted: a word of them lasts for 256 GiB. */
+export const UNIT_BYTES_SHIFT = 6;
+
+/** Frames of one protocol that a worker hands up from one member in a second: a fast partner sends 1, in haste 3. */
+export const PUNTS_PER_S_MAX = 64;
+
 /** Bytes of a worker's ring of captured frames, and of its ring of frames from control; powers of two. */
 export const CAPTURE_RING_BYTES = 4 << 20;
 export const INJECT_RING_BYTES = 256 << 10;
+/** And of its ring of punts: a frame's head each. */
+export const PUNT_RING_BYTES = 64 << 10;
 
 export const FDB_ENTRIES_MAX = 1_000_000;
 export const FDB_ENTRIES_MIN = 1024;

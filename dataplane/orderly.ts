@@ -29,6 +29,7 @@ export class Orderly {
   /** Sync orders and how many more turns they wait. */
   readonly #syncs: { readonly id: number; turns: number }[] = [];
   #toldMoves = 0;
+  #toldPunts = 0;
   stopped = false;
   /** How to wait: a number of Idle (idle.ts). */
   idle = 0;
@@ -121,6 +122,14 @@ export class Orderly {
       to: lane.movedTo,
       moves,
     });
+  }
+
+  /** Wakes control when frames were handed up in this turn. */
+  tellPunts(): void {
+    const { punted } = this.#turn.lane;
+    if (punted === this.#toldPunts) return;
+    this.#toldPunts = punted;
+    this.#answer({ type: 'punted' });
   }
 
   #done(id: number, result: number): void {

@@ -64,6 +64,8 @@ export type Answer =
     }
   /** `result`: 0 or a count; below zero it is −errno. */
   | { readonly type: 'done'; readonly id: number; readonly result: number }
+  /** Frames wait in its ring of punts. */
+  | { readonly type: 'punted' }
   | {
       readonly type: 'moved';
       readonly key0: number;

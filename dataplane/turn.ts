@@ -20,6 +20,7 @@ import {
 } from './memory/layout.ts';
 import { publishFlows } from './path/flows.ts';
 import { forward, forwardPatches } from './path/forward.ts';
+import { bondOf, forwardMember } from './path/member.ts';
 import type { ScriptPort } from './ports/script-port.ts';
 import { publishTornReads, remember, settle, settleResidence } from './settle.ts';
 import { FDB_SUM_AT } from './tables/fdb-layout.ts';
@@ -143,9 +144,11 @@ export class Turn {
       const list = lane.receiveListAt + i32[batch + Batch.FIRST]!;
       let n = i32[batch + Batch.COUNT]!;
       for (let t = 0; t < this.#taps.length; t++) n = this.#taps[t]!.received(lane, list, n, port);
-      forward(lane, list, n, port);
+      const bond = bondOf(lane, port);
+      if (bond === 0) forward(lane, list, n, port);
+      else forwardMember(lane, list, n, port, bond);
       if (lane.patchesCount > 0) forwardPatches(lane);
-      remember(lane, port, n);
+      remember(lane, bond === 0 ? port : bond, n);
       total += n;
     }
     return total;

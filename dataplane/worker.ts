@@ -97,6 +97,7 @@ function loop(turn: Turn, orderly: Orderly, orders: MessagePort): void {
     if (i32[blockAt + Block.WOKEN] !== 0) fetch(orderly, orders);
     if (orderly.stopped) return;
     orderly.afterTurn();
+    if (lane.punted !== 0) orderly.tellPunts();
     if (lane.moves !== 0 && (i32[blockAt + Block.NOW_MS]! - movedMs) >>> 0 >= MOVED_EVERY_MS) {
       movedMs = i32[blockAt + Block.NOW_MS]!;
       orderly.tellMoves();

@@ -47,6 +47,7 @@ export function tablePort(number: number, port: RigPort = {}): TablePort {
     fdbLimit: 0,
     reserved: 0,
     takes: Takes.ALL,
+    bond: 0,
     peer: 0,
     ...port,
     vlan: vlanModel(port.vlan),

@@ -4,6 +4,7 @@ import type { VlanModel } from '../model/vlan.ts';
 /** A port as the path needs it. Numbers are those of the arena: 1 to PORTS_MAX − 1, 1 to BRIDGES_MAX − 1. */
 export interface TablePort {
   readonly number: number;
+  /** 0 for a bond's member: it is in no bridge. */
   readonly bridge: number;
   /** PortKind of tables/port-layout.ts. */
   readonly kind: number;
@@ -20,6 +21,8 @@ export interface TablePort {
   readonly reserved: number;
   /** Bits of Takes. */
   readonly takes: number;
+  /** A bond's record, from 1; 0 for other ports. */
+  readonly bond: number;
   /** A patch port's other side; 0 for other kinds, or while the other side is missing. */
   readonly peer: number;
 }

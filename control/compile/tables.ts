@@ -110,6 +110,7 @@ function writePort(i32: Int32Array, port: TablePort, customers: number): void {
   i32[at + PortWord.FDB_LIMIT] = port.fdbLimit;
   i32[at + PortWord.TAKES] = port.takes;
   i32[at + PortWord.CUSTOMER_VLANS] = customers;
+  i32[at + PortWord.BOND] = port.bond;
 }
 
 function flagsOf(port: TablePort): number {
@@ -123,5 +124,6 @@ function flagsOf(port: TablePort): number {
   if (port.flood.broadcast) flags |= PortFlag.FLOOD_BROADCAST;
   if (port.peer !== 0) flags |= PortFlag.PATCH;
   if (port.vlan.cvlans !== null) flags |= PortFlag.CUSTOMERS;
+  if (port.bond !== 0) flags |= PortFlag.BOND;
   return flags;
 }

@@ -58,6 +58,7 @@ function tablePort(host: Host, index: number): TablePort {
     fdbLimit: 0,
     reserved: 0,
     takes: Takes.ALL,
+    bond: 0,
     peer: 0,
   };
 }

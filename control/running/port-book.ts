@@ -225,6 +225,7 @@ export class PortBook {
         fdbLimit: model.fdbLimit ?? 0,
         reserved: model.forwardReserved | bridge.model.forwardReserved,
         takes: takesIn(state),
+        bond: 0,
         peer: peer?.number ?? 0,
       };
     });

@@ -5,11 +5,13 @@
  */
 
 import { REASONS_COUNT } from '../drop.ts';
-import { PORTS_MAX, RECEIVE_SLOTS_COUNT } from '../limits.ts';
+import { BONDS_MAX, PORTS_MAX, PUNT_RING_BYTES, RECEIVE_SLOTS_COUNT } from '../limits.ts';
+import { ByteRing } from './byte-ring.ts';
 import {
   BLOCK_CELLS_AT,
   Header,
   PORT_CELLS_COUNT,
+  Protocol,
   TABLE_BRIDGES_AT,
   TABLE_FLOOD_INDEX_AT,
   TABLE_FLOOD_POOL_AT,
@@ -48,6 +50,10 @@ export class Lane {
   readonly fdbLocksAt: number;
   readonly fdbCountsAt: number;
   readonly fdbBucketMask: number;
+  readonly bondsAt: number;
+  readonly membersAt: number;
+  readonly reflectedAt: number;
+  readonly unitsAt: number;
 
   /** Compiled tables of this turn. */
   portsAt = 0;
@@ -69,6 +75,15 @@ export class Lane {
   expressEgress = 0;
   expressTagged = 0;
   expressMtu = 0;
+  /** The record of the bond that the egress is; 0: it is none. */
+  expressBond = 0;
+  /** Whose turn it is in each bond that goes round-robin. */
+  readonly bondTurns: Int32Array;
+  /** Punts (punt.ts): the ring, how many so far, wrapping; and in this second, by protocol and port. */
+  readonly puntRing: ByteRing;
+  punted = 0;
+  readonly punts: Int32Array;
+  puntsS = 0;
   /** List entries that floods made in this turn. */
   floodedCount = 0;
   /** Pairs (port, frames) of what this turn received. */
@@ -128,6 +143,13 @@ export class Lane {
     this.fdbLocksAt = layout.words[Header.FDB_LOCKS_AT]! >> 2;
     this.fdbCountsAt = layout.words[Header.FDB_COUNTS_AT]! >> 2;
     this.fdbBucketMask = layout.fdbSlots / 4 - 1;
+    this.bondsAt = layout.words[Header.BONDS_AT]! >> 2;
+    this.membersAt = layout.words[Header.MEMBERS_AT]! >> 2;
+    this.reflectedAt = layout.words[Header.REFLECTED_AT]! >> 2;
+    this.unitsAt = word(Header.UNITS_AT);
+    this.bondTurns = new Int32Array(BONDS_MAX);
+    this.puntRing = new ByteRing(view.i32, workerRegion(layout, Header.PUNT_AT, index), PUNT_RING_BYTES);
+    this.punts = new Int32Array(Protocol.COUNT * PORTS_MAX);
     this.patches = new Int32Array(PORTS_MAX);
     this.recent = new Int32Array(4096);
     this.flowBits = new Int32Array(8192 / 32);

@@ -3,12 +3,14 @@
  * arena to workers and addon, who read it there. All offsets are bytes from the arena's start; words are int32, cells float64.
  *
  *   header | control block, batches, lists, facts, heads, large buffers, counters, byte rings of worker 0 | … of worker 1 | …
- *          | compiled tables, two copies | FDB: buckets, last seen, locks, counts
+ *          | compiled tables, two copies | FDB: buckets, last seen, locks, counts | bonds: records, members, reflections
  */
 
 import { REASONS_COUNT } from '../drop.ts';
 import {
+  BONDS_MAX,
   BRIDGES_MAX,
+  BUCKETS_COUNT,
   CAPTURE_RING_BYTES,
   FDB_ENTRIES_MIN,
   HEAD_STRIDE_BYTES,
@@ -17,6 +19,7 @@ import {
   LARGE_STRIDE_BYTES,
   LIST_COUNT_MAX,
   PORTS_MAX,
+  PUNT_RING_BYTES,
   RECEIVE_SLOTS_COUNT,
   SLOTS_COUNT,
   VLANS_COUNT,
@@ -50,12 +53,17 @@ export const Header = {
   COUNTERS_AT: 27,
   CAPTURE_AT: 28,
   INJECT_AT: 29,
+  PUNT_AT: 30,
+  UNITS_AT: 31,
   TABLES_AT: 40,
   TABLES_STRIDE: 41,
   FDB_BUCKETS_AT: 42,
   FDB_SEEN_AT: 43,
   FDB_LOCKS_AT: 44,
   FDB_COUNTS_AT: 45,
+  BONDS_AT: 46,
+  MEMBERS_AT: 47,
+  REFLECTED_AT: 48,
 } as const;
 
 /** Words of a worker's control block: what one native turn is told and what it answers. */
@@ -193,6 +201,8 @@ export const PortCell = {
   LEARN_LIMITED: 10,
   /** Frames that control sent out of this port. */
   INJECTED: 12,
+  /** Frames of this member that went up to control and nowhere else. */
+  PUNTED: 13,
 } as const;
 export const PORT_CELLS_COUNT = 16;
 /** Residence histogram: bucket k counts frames that stayed less than 2^k µs, the last one all longer; then their sum in ns. */
@@ -203,6 +213,11 @@ export const RESIDENCE_CELLS_COUNT = 20;
 /** A ring's cursors stand 128 bytes apart, then its records. */
 export const Ring = { HEAD: 0, TAIL: 32, RECORDS: 64 } as const;
 export const BYTE_RING_HEADER_BYTES = 256;
+
+/** Words of a punt's record, behind its length; then come the bytes of a frame's head. */
+export const Punt = { PORT: 1, PROTOCOL: 2, BYTES: 3 } as const;
+/** What is policed by itself: LACP and marker; ARP and neighbour discovery. */
+export const Protocol = { SLOW: 0, NEIGHBOURS: 1, COUNT: 2 } as const;
 
 /** Compiled tables: offsets within one copy. */
 export const PORT_WORDS = 32;
@@ -215,6 +230,13 @@ export const TABLE_BRIDGES_AT = TABLE_MEMBERSHIP_AT + PORTS_MAX * MEMBERSHIP_WOR
 export const TABLE_FLOOD_INDEX_AT = TABLE_BRIDGES_AT + BRIDGES_MAX * BRIDGE_WORDS * 4;
 export const TABLE_FLOOD_POOL_AT = TABLE_FLOOD_INDEX_AT + BRIDGES_MAX * VLANS_COUNT * 4;
 export const TABLE_BYTES = TABLE_FLOOD_POOL_AT + FLOOD_POOL_WORDS * 4;
+
+/**
+ * Bonds, which change under traffic: a word at a time, in no copy. A bond's record is some words, its members, and its buckets; a word per
+ * port tells whether it is a member (tables/bond-layout.ts). Reflections are a word per hash of an address.
+ */
+export const BOND_WORDS_SHIFT = 9;
+export const REFLECTED_COUNT = 4096;
 
 /** FDB: a bucket is one cache line of four entries. */
 export const FDB_BUCKET_ENTRIES = 4;
@@ -260,6 +282,8 @@ const WORKER_REGIONS: readonly (readonly [number, number])[] = [
   [Header.COUNTERS_AT, PORTS_MAX * (PORT_CELLS_COUNT + REASONS_COUNT + RESIDENCE_CELLS_COUNT) * 8],
   [Header.CAPTURE_AT, BYTE_RING_HEADER_BYTES + CAPTURE_RING_BYTES],
   [Header.INJECT_AT, BYTE_RING_HEADER_BYTES + INJECT_RING_BYTES],
+  [Header.PUNT_AT, BYTE_RING_HEADER_BYTES + PUNT_RING_BYTES],
+  [Header.UNITS_AT, BONDS_MAX * BUCKETS_COUNT * 4],
 ];
 
 /** Where everything lies for this shape. Throws RangeError if the arena could not be addressed with int32. */
@@ -282,6 +306,9 @@ export function layoutFor(shape: Shape): Layout {
   place(Header.FDB_SEEN_AT, fdbSlots * 2);
   place(Header.FDB_LOCKS_AT, FDB_LOCKS_COUNT * 4);
   place(Header.FDB_COUNTS_AT, (PORTS_MAX * 3 + BRIDGES_MAX + 16) * 4);
+  place(Header.BONDS_AT, (BONDS_MAX << BOND_WORDS_SHIFT) * 4);
+  place(Header.MEMBERS_AT, PORTS_MAX * 4);
+  place(Header.REFLECTED_AT, REFLECTED_COUNT * 4);
   if (at > 0x7fff_ffff) throw new RangeError(`an arena of ${at} bytes: at most 2 GiB can be addressed`);
   words[Header.MAGIC] = ARENA_MAGIC;
   words[Header.VERSION] = ARENA_VERSION;

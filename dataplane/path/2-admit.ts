@@ -5,8 +5,9 @@ import { drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import type { Lane } from '../memory/lane.ts';
 import { FACT_WORDS_SHIFT, Fact, Flag, MEMBERSHIP_WORDS, PORT_WORDS } from '../memory/layout.ts';
-import { PortWord, VlanMode } from '../tables/port-layout.ts';
+import { PortFlag, PortWord, VlanMode } from '../tables/port-layout.ts';
 import { admitsCustomer } from './customer.ts';
+import { takeSlow } from './slow.ts';
 
 const VID_MASK = 0xfff;
 const RESERVED_LE = 0x00c28001;
@@ -20,12 +21,14 @@ export function admit(lane: Lane, list: number, n: number, port: number): number
   const tpid = i32[record + PortWord.TPID]! << 16;
   const members = lane.membershipAt + port * MEMBERSHIP_WORDS;
   const reserved = i32[record + PortWord.RESERVED]!;
+  const isBond = (i32[record + PortWord.FLAGS]! & PortFlag.BOND) !== 0;
   const untagged = admitsCustomer(lane, i32[record + PortWord.CUSTOMER_VLANS]!, 0) ? 0 : Drop.VLAN_NOT_ADMITTED;
   let kept = 0;
   for (let k = 0; k < n; k++) {
     const slot = i32[list + k]!;
     const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
     const head = i32[facts + Fact.HEAD_AT]! >> 2;
+    if (isBond && i32[head] === RESERVED_LE && takeSlow(lane, facts)) continue;
     const source = i32[head + 1]! >>> 16;
     let reason = 0;
     if ((source & 1) !== 0 || (source === 0 && i32[head + 2] === 0)) reason = Drop.BAD_SOURCE;

@@ -19,6 +19,7 @@ import {
   Queue,
   RECEIVED_FLAGS,
 } from '../memory/layout.ts';
+import { BondSend, BondWord } from '../tables/bond-layout.ts';
 import { find, readValue, valueFor } from '../tables/fdb.ts';
 import {
   bridgeBits,
@@ -33,6 +34,7 @@ import {
 } from '../tables/fdb-layout.ts';
 import { Form } from '../tables/flood-layout.ts';
 import { PortFlag, PortWord, VlanMode } from '../tables/port-layout.ts';
+import { memberFor, recordOfBond } from './bond.ts';
 import { sampleFlow } from './flows.ts';
 import { formFor } from './shape.ts';
 
@@ -47,7 +49,7 @@ const TAGGED_BYTES = 18;
 const UNTAGGED_BYTES = 14;
 const TAG_BYTES = 4;
 const LEARNED_MASK = ~(STATIC | STICKY);
-/** A port that takes a frame here is up, no patch, and asks nothing of inner tags. */
+/** A port that takes a frame here is up, no patch, and asks nothing of inner tags; a bond that does not go by buckets is left to the stages. */
 const EGRESS_FLAGS = PortFlag.UP | PortFlag.PATCH | PortFlag.CUSTOMERS;
 /** Addresses from which on the database does not stay in the cache by itself: its lines are then asked for ahead. */
 const WARM_ENTRIES = 8192;
@@ -199,6 +201,12 @@ function turnTo(lane: Lane, value: number, ingress: number, vid: number, port: n
   if ((i32[lane.membershipAt + egress * MEMBERSHIP_WORDS + (vid >>> 5)]! & (1 << (vid & 31))) === 0) return false;
   const form = formFor(lane, egress, vid);
   if (form > Form.TAGGED) return false;
+  lane.expressBond = 0;
+  if ((flags & PortFlag.BOND) !== 0) {
+    const bond = recordOfBond(lane, egress);
+    if (i32[bond + BondWord.SEND] !== BondSend.BUCKETS || i32[bond + BondWord.TRAITS] !== 0) return false;
+    lane.expressBond = bond;
+  }
   lane.expressEgress = egress;
   lane.expressTagged = form;
   lane.expressMtu = i32[record + PortWord.MTU]!;
@@ -217,13 +225,15 @@ function enlist(
 ): void {
   const i32 = lane.i32;
   const wanted = lane.expressTagged;
-  const egress = lane.expressEgress;
+  let egress = lane.expressEgress;
+  let head = at;
   if (tagged !== wanted) {
     const w0 = i32[at]!;
     const w1 = i32[at + 1]!;
     const w2 = i32[at + 2]!;
     const by = wanted === 1 ? 1 : -1;
     const to = (at - by) & AT_MASK;
+    head = to;
     i32[to] = w0;
     i32[to + 1] = w1;
     i32[to + 2] = w2;
@@ -239,6 +249,10 @@ function enlist(
   i32[facts + Fact.FLAGS] = flags | wanted;
   i32[facts + Fact.L3] = UNTAGGED_BYTES + (wanted << 2);
   i32[facts + Fact.WIRE_BYTES] = length;
+  if (lane.expressBond !== 0) {
+    egress = memberOf(lane, facts, head, wanted, length);
+    if (egress === 0) return;
+  }
   const queue = (lane.queuesAt + Math.imul(egress, Queue.WORDS)) & AT_MASK;
   const listed = i32[queue + Queue.COUNT]!;
   if (listed >= LIST_COUNT_MAX) {
@@ -251,4 +265,14 @@ function enlist(
     i32[lane.dirtyAt + lane.dirtyCount] = egress;
     lane.dirtyCount = (lane.dirtyCount + 1) | 0;
   }
+}
+
+/** The member that carries a frame to the bond that is the egress; 0 when none does, and then the frame is counted as lost. */
+function memberOf(lane: Lane, facts: number, head: number, wanted: number, length: number): number {
+  const i32 = lane.i32;
+  const bytes = i32[facts + Fact.HEAD_BYTES]!;
+  const vid = i32[facts + Fact.TAG]! & VID_MASK;
+  const member = memberFor(lane, lane.expressBond, head, bytes, UNTAGGED_BYTES + (wanted << 2), vid, length);
+  if (member === 0) drop(lane, lane.expressEgress, Drop.EGRESS_DOWN);
+  return member;
 }

@@ -23,6 +23,8 @@ export const PortWord = {
   TAKES: 11,
   /** Flood pool offset in words of the customer VLANs that a dot1q-tunnel port admits, 0 for all. */
   CUSTOMER_VLANS: 12,
+  /** A bond's record (bond-layout.ts), by its number from 1; 0 for other ports. */
+  BOND: 13,
 } as const;
 
 export const PortFlag = {
@@ -37,6 +39,8 @@ export const PortFlag = {
   PATCH: 256,
   /** A dot1q-tunnel that admits only some customer VLANs. */
   CUSTOMERS: 512,
+  /** Its frames go out by members, and come in by them. */
+  BOND: 1024,
 } as const;
 
 export const VlanMode = { TRUNK: 0, ACCESS: 1, NATIVE_TAGGED: 2, NATIVE_UNTAGGED: 3, TUNNEL: 4 } as const;
@@ -53,6 +57,7 @@ export const PortKind = {
   NETDEV: 6,
   VHOST_USER: 7,
   SOCKET: 8,
+  BOND: 9,
 } as const;
 
 export const Takes = { CHECKSUM: 1, TSO4: 2, TSO6: 4, USO: 8, ALL: 15 } as const;

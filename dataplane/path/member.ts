@@ -1,0 +1,112 @@
+// HOT: what a bond's member received enters the bridge as the bond. Where every member may receive everything, nothing is looked at; else each
+// frame is: whether this member receives its like now, whether it is one of ours that came back, and whether control wants to see it. A
+// frame that native gave up on goes on to 1-parse, which counts it.
+import { count, drop } from '../counters.ts';
+import { Drop } from '../drop.ts';
+import { FRAME_BYTES_MIN } from '../limits.ts';
+import type { Lane } from '../memory/lane.ts';
+import { FACT_WORDS_SHIFT, Fact, PORT_CELLS_COUNT, PortCell, Protocol } from '../memory/layout.ts';
+import {
+  BondTrait,
+  BondWord,
+  MEMBER_PORT_MASK,
+  MEMBER_PUNTS_NEIGHBOURS,
+  MEMBER_PUNTS_SLOW,
+  MEMBER_RECEIVE_MASK,
+  MEMBER_RECEIVE_SHIFT,
+  MEMBER_SIFTS,
+  Receive,
+} from '../tables/bond-layout.ts';
+import { recordOfBond } from './bond.ts';
+import { forward } from './forward.ts';
+import { punt } from './punt.ts';
+import { isReflected } from './reflection.ts';
+import { isSlow, puntSlow } from './slow.ts';
+
+const TPID_8021Q_LE = 0x0081;
+const ARP_LE = 0x0608;
+const IPV6_LE = 0xdd86;
+const ICMPV6 = 58;
+const SOLICITATION = 135;
+const ADVERTISEMENT = 136;
+const ETHERNET_BYTES = 14;
+const TAG_BYTES = 4;
+const IPV6_BYTES = 40;
+
+/** The bond whose member `port` is; 0 when it is none. */
+export function bondOf(lane: Lane, port: number): number {
+  return lane.i32[lane.membersAt + port]! & MEMBER_PORT_MASK;
+}
+
+/** Forwards `n` slots listed at word `list`, just received on the member `port` of `bond`. Its counts are what the bond's grew by. */
+export function forwardMember(lane: Lane, list: number, n: number, port: number, bond: number): void {
+  const word = lane.i32[lane.membersAt + port]!;
+  const kept = (word & MEMBER_SIFTS) !== 0 ? sift(lane, list, n, port, word) : n;
+  if (kept === 0) return;
+  const f64 = lane.f64;
+  const cells = lane.countersAt + bond * PORT_CELLS_COUNT;
+  const frames = f64[cells + PortCell.RX_FRAMES]!;
+  const bytes = f64[cells + PortCell.RX_BYTES]!;
+  const segments = f64[cells + PortCell.RX_SEGMENTS]!;
+  forward(lane, list, kept, bond);
+  count(lane, port, PortCell.RX_FRAMES, f64[cells + PortCell.RX_FRAMES]! - frames);
+  count(lane, port, PortCell.RX_BYTES, f64[cells + PortCell.RX_BYTES]! - bytes);
+  count(lane, port, PortCell.RX_SEGMENTS, f64[cells + PortCell.RX_SEGMENTS]! - segments);
+}
+
+/** Takes off the list what does not enter the bond by this member; answers how many are left. */
+function sift(lane: Lane, list: number, n: number, port: number, word: number): number {
+  const i32 = lane.i32;
+  const bond = word & MEMBER_PORT_MASK;
+  const traits = i32[recordOfBond(lane, bond) + BondWord.TRAITS]!;
+  const receive = (word >>> MEMBER_RECEIVE_SHIFT) & MEMBER_RECEIVE_MASK;
+  let kept = 0;
+  for (let k = 0; k < n; k++) {
+    const slot = i32[list + k]!;
+    const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
+    if (i32[facts + Fact.LENGTH]! < FRAME_BYTES_MIN) {
+      i32[list + kept] = slot;
+      kept++;
+      continue;
+    }
+    if ((word & MEMBER_PUNTS_NEIGHBOURS) !== 0 && isNeighbours(lane, facts))
+      punt(lane, facts, port, Protocol.NEIGHBOURS);
+    if ((word & MEMBER_PUNTS_SLOW) !== 0 && isSlow(lane, facts)) {
+      countReceived(lane, facts, port);
+      puntSlow(lane, facts, port);
+      continue;
+    }
+    const isGroup = (i32[i32[facts + Fact.HEAD_AT]! >> 2]! & 1) !== 0;
+    let reason = 0;
+    if (receive === Receive.NONE || (isGroup && receive === Receive.UNICAST)) reason = Drop.MEMBER_INACTIVE;
+    else if ((traits & BondTrait.REFLECTS) !== 0 && isReflected(lane, facts, bond)) reason = Drop.REFLECTED;
+    if (reason !== 0) {
+      countReceived(lane, facts, port);
+      drop(lane, port, reason);
+    } else {
+      i32[list + kept] = slot;
+      kept++;
+    }
+  }
+  return kept;
+}
+
+/** Counts a frame that goes no further, at its member alone: the bond never had it. */
+function countReceived(lane: Lane, facts: number, port: number): void {
+  count(lane, port, PortCell.RX_FRAMES, 1);
+  count(lane, port, PortCell.RX_BYTES, lane.i32[facts + Fact.LENGTH]!);
+  count(lane, port, PortCell.RX_SEGMENTS, 1);
+}
+
+/** ARP, or a neighbour solicitation or advertisement, behind at most one tag. */
+function isNeighbours(lane: Lane, facts: number): boolean {
+  const i32 = lane.i32;
+  const at = i32[facts + Fact.HEAD_AT]! >> 2;
+  const tagged = (i32[at + 3]! & 0xffff) === TPID_8021Q_LE ? 1 : 0;
+  const type = i32[at + 3 + tagged]! & 0xffff;
+  if (type === ARP_LE) return true;
+  const l3 = (at << 2) + ETHERNET_BYTES + tagged * TAG_BYTES;
+  if (type !== IPV6_LE || lane.u8[l3 + 6] !== ICMPV6) return false;
+  const message = lane.u8[l3 + IPV6_BYTES];
+  return message === SOLICITATION || message === ADVERTISEMENT;
+}

@@ -1,0 +1,53 @@
+/**
+ * Bonds in the arena: how each sends, and which ports are members. Not part of the compiled tables, since a member's loss can't wait for
+ * two generations: control writes single words, and workers read them as they are. Whatever a worker finds half-changed names members
+ * that are there, since a member's number is used again only after every worker passed two turns.
+ *
+ *   record   | how | hash | seed | single | count | each | traits | …   members, 32 words | …   buckets, 256 words |
+ */
+
+/** Words of a bond's record. */
+export const BondWord = {
+  /** A number of BondSend. */
+  SEND: 0,
+  /** A number of Hash. */
+  HASH: 1,
+  SEED: 2,
+  /** The only member to choose, so that no hash is needed; 0 when there are several. */
+  SINGLE: 3,
+  /** Members that carry, and where their port numbers stand: for round-robin and broadcast. */
+  COUNT: 4,
+  /** Frames in a row to one member, of round-robin. */
+  EACH: 5,
+  /** Bits of BondTrait. */
+  TRAITS: 6,
+  MEMBERS: 16,
+  /** Port numbers of members; 0: none. */
+  BUCKETS: 64,
+} as const;
+
+export const BondSend = { NONE: 0, BUCKETS: 1, ROUND_ROBIN: 2, BROADCAST: 3 } as const;
+
+/** What a bucket is made of. */
+export const Hash = { LAYER2: 0, LAYER23: 1, LAYER34: 2, ENCAP23: 3, ENCAP34: 4, VLAN_SOURCE: 5 } as const;
+
+export const BondTrait = {
+  /** What goes out by one member may come back by another: the far side is a bridge that does not know that they belong together. */
+  REFLECTS: 1,
+} as const;
+
+/** A port's word among the members: 0 for a port that is none; else its bond's port number, and above it what it may do. */
+export const MEMBER_PORT_MASK = 0xfff;
+export const MEMBER_RECEIVE_SHIFT = 12;
+export const MEMBER_RECEIVE_MASK = 3;
+/** Its slow-protocol frames (LACP, marker) go up to control, and its ARP and neighbour frames too. */
+export const MEMBER_PUNTS_SLOW = 1 << 14;
+export const MEMBER_PUNTS_NEIGHBOURS = 1 << 15;
+/** Every frame has to be looked at before it enters the bond. */
+export const MEMBER_SIFTS = 1 << 16;
+
+/** What a member may receive. */
+export const Receive = { NONE: 0, UNICAST: 1, ALL: 2 } as const;
+
+/** Seconds in which a gratuitous ARP that went out by a bond is taken for a reflection when it comes back. */
+export const REFLECTED_S = 5;

@@ -1,0 +1,254 @@
+/** Bonds in the path: which member carries a frame, what a member may receive, what goes up to control. */
+import { Buffer } from 'node:buffer';
+import { describe, expect, it } from 'vitest';
+import { PUNTS_PER_S_MAX } from '../../../dataplane/limits.ts';
+import { PortCell, Protocol } from '../../../dataplane/memory/layout.ts';
+import { tablePort } from '../../rig.ts';
+import { BOND, BondRig, INDEX, MEMBERS } from './bond-rig.ts';
+import { A, ALL, B, C, frame, place, tagsOf } from './frames.ts';
+
+const SLOW = '0180c2000002';
+const lacpdu = (src = B): Uint8Array => Uint8Array.from(Buffer.from(`${SLOW}${src}8809${'01'.repeat(110)}`, 'hex'));
+
+/** A UDP packet over IPv4 from A to B, 60 bytes. */
+function udp(source: number, from = '0a000001', tags = ''): Uint8Array {
+  const port = source.toString(16).padStart(4, '0');
+  const head = `${B}${A}${tags}0800450000200000000040110000${from}0a000002${port}1389000c0000`;
+  return Uint8Array.from(Buffer.from(head.padEnd(120, '0'), 'hex'));
+}
+
+/** An ARP request in which an address tells itself. */
+function gratuitous(src: string): Uint8Array {
+  const body = `0001080006040001${src}0a000005${'00'.repeat(6)}0a000005`;
+  return Uint8Array.from(Buffer.from(`${ALL}${src}0806${body}`.padEnd(120, '0'), 'hex'));
+}
+
+const ports = (out: Map<number, Uint8Array[]>): number[] => [...out.keys()].sort((a, b) => a - b);
+
+describe('a frame out of a bond', () => {
+  it('goes by its bucket, the same for all frames of a flow, over all members', () => {
+    const rig = new BondRig();
+    rig.steer();
+    place(rig, B, 0, BOND);
+    const used = new Map<number, number>();
+    for (let port = 1000; port < 1400; port++) {
+      const out = ports(rig.send(1, udp(port)));
+      expect(out).toHaveLength(1);
+      expect(ports(rig.send(1, udp(port)))).toEqual(out);
+      used.set(out[0]!, (used.get(out[0]!) ?? 0) + 1);
+    }
+    expect([...used.keys()].sort()).toEqual(MEMBERS);
+    for (const flows of used.values()) expect(flows).toBeGreaterThan(60);
+  });
+
+  it('keeps its bucket whether it is tagged or not, and by either way through the path', () => {
+    const plain = new BondRig();
+    const tagged = new BondRig({}, [tablePort(1), tablePort(2, { vlan: { mode: 'access', tag: 7 } })]);
+    for (const rig of [plain, tagged]) rig.steer();
+    place(plain, B, 0, BOND);
+    place(tagged, B, 7, BOND);
+    for (let port = 1; port < 60; port++) {
+      const [one] = plain.send(1, udp(port));
+      const [other] = tagged.send(2, udp(port));
+      expect(other![0]).toBe(one![0]);
+      expect(Buffer.from(other![1][0]!).subarray(12, 16).toString('hex')).toBe('81000007');
+    }
+  });
+
+  it('counts units per bucket, and what its members sent at the members', () => {
+    const rig = new BondRig();
+    rig.steer();
+    place(rig, B, 0, BOND);
+    rig.table.units(INDEX);
+    for (let k = 0; k < 5; k++) rig.send(1, udp(77));
+    const units = rig.table.units(INDEX);
+    expect([...units].filter((unit) => unit > 0)).toEqual([5]);
+    expect(MEMBERS.reduce((sum, member) => sum + rig.cell(member, PortCell.TX_FRAMES), 0)).toBe(5);
+  });
+
+  it.each([
+    [
+      'layer2',
+      [
+        [1, '0a000001'],
+        [2, '0a000009'],
+      ],
+      1,
+    ],
+    [
+      'layer2+3',
+      [
+        [1, '0a000001'],
+        [2, '0a000001'],
+      ],
+      1,
+    ],
+    [
+      'vlan+srcmac',
+      [
+        [1, '0a000001'],
+        [2, '0a000009'],
+      ],
+      1,
+    ],
+  ] as const)('%s looks at no more than it says', (hash, flows, distinct) => {
+    const rig = new BondRig();
+    rig.steer({ hash });
+    place(rig, B, 0, BOND);
+    const used = new Set(flows.map(([port, from]) => ports(rig.send(1, udp(port, from)))[0]));
+    expect(used.size).toBe(distinct);
+  });
+
+  it('puts fragments of one packet, and the rest of its flow’s addresses, together', () => {
+    const rig = new BondRig();
+    rig.steer();
+    place(rig, B, 0, BOND);
+    const fragment = (offset: number, payload: number) => {
+      const bytes = udp(payload);
+      bytes[20] = offset >> 8;
+      bytes[21] = offset & 0xff;
+      return bytes;
+    };
+    const first = ports(rig.send(1, fragment(0x2000, 5)));
+    for (const payload of [6, 7, 8, 9]) expect(ports(rig.send(1, fragment(0x2003, payload)))).toEqual(first);
+    // More fragments come is not "don't fragment".
+    const whole = new Set(Array.from({ length: 40 }, (_, k) => ports(rig.send(1, fragment(0x4000, k)))[0]));
+    expect(whole.size).toBe(4);
+  });
+
+  it('goes to one member in turn, to all, or to none', () => {
+    const rig = new BondRig();
+    place(rig, B, 0, BOND);
+    rig.steer({ send: 'round-robin', each: 2 });
+    const order = Array.from({ length: 8 }, () => ports(rig.send(1, udp(1)))[0]);
+    expect(order).toEqual([11, 11, 12, 12, 13, 13, 14, 14]);
+    rig.steer({ send: 'broadcast', members: [11, 13] });
+    expect(ports(rig.send(1, udp(1)))).toEqual([11, 13]);
+    rig.steer({ members: [12] });
+    expect(ports(rig.send(1, udp(1)))).toEqual([12]);
+    rig.steer({ members: [] });
+    expect(ports(rig.send(1, udp(1)))).toEqual([]);
+    expect(rig.drops()).toEqual({ [`${BOND} egress-down`]: 1 });
+    expect(rig.cell(BOND, PortCell.REPLICATED)).toBe(1);
+  });
+
+  it('is one copy of a flood, in the bond’s form', () => {
+    const rig = new BondRig({ vlan: { mode: 'trunk', trunks: [7] } }, [
+      tablePort(1, { vlan: { mode: 'access', tag: 7 } }),
+      tablePort(2, { vlan: { mode: 'access', tag: 7 } }),
+    ]);
+    rig.steer({ members: [12] });
+    const out = rig.send(1, frame(ALL, A));
+    expect(ports(out)).toEqual([2, 12]);
+    expect(tagsOf(out.get(12)![0]!, ALL, A)).toBe('81000007');
+  });
+});
+
+describe('a frame that a member received', () => {
+  it('came in on the bond, whichever member it was, and never goes back', () => {
+    const rig = new BondRig();
+    rig.steer();
+    expect(ports(rig.send(11, frame(ALL, C)))).toEqual([1, 2]);
+    expect(ports(rig.send(1, frame(C, A)))).toHaveLength(1);
+    expect(ports(rig.send(14, frame(A, C)))).toEqual([1]);
+    expect(rig.cell(BOND, PortCell.MOVED)).toBe(0);
+    expect(rig.cell(BOND, PortCell.RX_FRAMES)).toBe(2);
+    expect(rig.cell(11, PortCell.RX_FRAMES)).toBe(1);
+    expect(rig.cell(11, PortCell.RX_BYTES)).toBe(60);
+    expect(rig.cell(14, PortCell.RX_SEGMENTS)).toBe(1);
+  });
+
+  it('is lost where its member receives nothing, or nothing that goes to many', () => {
+    const rig = new BondRig();
+    rig.steer();
+    place(rig, A, 0, 1);
+    rig.member(11, { receive: 'none' });
+    rig.member(12, { receive: 'unicast' });
+    expect(ports(rig.send(11, frame(A, C)))).toEqual([]);
+    expect(ports(rig.send(12, frame(ALL, C)))).toEqual([]);
+    expect(ports(rig.send(12, frame(A, C)))).toEqual([1]);
+    expect(rig.drops()).toEqual({ '11 member-inactive': 1, '12 member-inactive': 1 });
+    expect(rig.cell(11, PortCell.RX_FRAMES)).toBe(1);
+    expect(rig.cell(BOND, PortCell.RX_FRAMES)).toBe(1);
+  });
+
+  it('is lost where it is one of ours that came back: bond - discard duplicated frames', () => {
+    const rig = new BondRig();
+    rig.steer({ hash: 'vlan+srcmac', reflects: true });
+    for (const member of MEMBERS) rig.member(member, { receive: member === 11 ? 'all' : 'unicast', reflects: true });
+    rig.send(1, frame(ALL, A));
+    expect(ports(rig.send(11, frame(ALL, A)))).toEqual([]);
+    expect(ports(rig.send(13, frame(B, A)))).toEqual([]);
+    expect(rig.drops()).toEqual({ '11 reflected': 1, '13 reflected': 1 });
+    expect(ports(rig.send(11, frame(ALL, C)))).toEqual([1, 2]);
+    expect(rig.cell(BOND, PortCell.MOVED)).toBe(0);
+  });
+
+  it('shows by a gratuitous ARP that its sender moved, unless that ARP went out here just before', () => {
+    const rig = new BondRig();
+    rig.steer({ hash: 'vlan+srcmac', reflects: true });
+    rig.member(11, { reflects: true });
+    rig.send(1, gratuitous(A));
+    expect(ports(rig.send(11, gratuitous(A)))).toEqual([]);
+    expect(rig.drops()).toEqual({ '11 reflected': 1 });
+    rig.edge.now += 6e9;
+    expect(ports(rig.send(11, gratuitous(A)))).toEqual([1, 2]);
+    expect(rig.cell(BOND, PortCell.MOVED)).toBe(1);
+    // It lives there now.
+    expect(ports(rig.send(11, frame(ALL, A)))).toEqual([1, 2]);
+  });
+});
+
+describe('what goes up to control', () => {
+  it.each(['all', 'none', 'unicast'] as const)('LACP, and nowhere else, on a member that receives %s', (receive) => {
+    const rig = new BondRig({ reserved: 0xffff });
+    rig.steer();
+    rig.member(12, { receive, puntsSlow: true });
+    expect(ports(rig.send(12, lacpdu()))).toEqual([]);
+    const [punt, ...more] = rig.punted();
+    expect(more).toEqual([]);
+    expect(punt).toEqual({ port: 12, protocol: Protocol.SLOW, bytes: lacpdu() });
+    expect(rig.cell(12, PortCell.PUNTED)).toBe(1);
+    expect(rig.cell(12, PortCell.RX_FRAMES)).toBe(1);
+    expect(rig.drops()).toEqual({});
+  });
+
+  it('not where it is off: there it is a reserved address, or passes where that is allowed', () => {
+    const rig = new BondRig();
+    rig.steer();
+    expect(ports(rig.send(12, lacpdu()))).toEqual([]);
+    expect(rig.drops()).toEqual({ [`${BOND} reserved-address`]: 1 });
+    expect(rig.punted()).toEqual([]);
+    const cable = new BondRig({ reserved: 0xffff });
+    cable.steer();
+    expect(ports(cable.send(12, lacpdu()))).toEqual([1, 2]);
+  });
+
+  it('no more of a member in a second than control takes, and the other members’ all the same', () => {
+    const rig = new BondRig();
+    rig.steer();
+    for (const member of MEMBERS) rig.member(member, { puntsSlow: true });
+    for (let k = 0; k < 100; k++) rig.send(11, lacpdu());
+    rig.send(12, lacpdu());
+    expect(rig.drops()).toEqual({ '11 punt-limited': 100 - PUNTS_PER_S_MAX });
+    expect(rig.punted().filter(({ port }) => port === 12)).toHaveLength(1);
+    rig.edge.now += 1e9;
+    rig.send(11, lacpdu());
+    expect(rig.punted()).toHaveLength(1);
+  });
+
+  it('copies of ARP and neighbour discovery where control watches them', () => {
+    const rig = new BondRig();
+    rig.steer();
+    rig.member(11, { puntsNeighbours: true });
+    rig.member(12, { puntsNeighbours: true, receive: 'none' });
+    expect(ports(rig.send(11, gratuitous(C)))).toEqual([1, 2]);
+    rig.send(12, gratuitous(C));
+    rig.send(11, frame(ALL, C));
+    expect(rig.punted().map(({ port, protocol }) => [port, protocol])).toEqual([
+      [11, Protocol.NEIGHBOURS],
+      [12, Protocol.NEIGHBOURS],
+    ]);
+    expect(rig.drops()).toEqual({ '12 member-inactive': 1 });
+  });
+});
