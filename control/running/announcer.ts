@@ -6,6 +6,7 @@ import { INJECT_RING_BYTES } from '../../dataplane/limits.ts';
 import { BYTE_RING_HEAD_WORDS, ByteRing } from '../../dataplane/memory/byte-ring.ts';
 import { Header, workerRegion } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
+import { rarpRequest } from '../bonding/announcements.ts';
 import { normalMac } from '../model/mac.ts';
 import type { PortBook } from './port-book.ts';
 
@@ -13,24 +14,6 @@ import type { PortBook } from './port-book.ts';
 const Word = { PORT: 1, WAY: 2, BYTES: 3 } as const;
 const WAY_IN = 1;
 const FRAME_BYTES = 60;
-const ETHERTYPE_RARP = 0x8035;
-const REQUEST_REVERSE = 3;
-
-/** RFC 903: "who am I?", to everybody. `mac` is normal. */
-export function rarpRequest(mac: string): Uint8Array {
-  const frame = new Uint8Array(FRAME_BYTES);
-  const view = new DataView(frame.buffer);
-  const octets = mac.split(':').map((octet) => Number.parseInt(octet, 16));
-  frame.fill(0xff, 0, 6);
-  view.setUint16(12, ETHERTYPE_RARP);
-  view.setUint16(14, 1);
-  view.setUint16(16, 0x0800);
-  view.setUint16(18, 0x0604);
-  view.setUint16(20, REQUEST_REVERSE);
-  // The frame's source, the sender and the one asked about.
-  for (const at of [6, 22, 32]) frame.set(octets, at);
-  return frame;
-}
 
 export class Announcer {
   readonly #book: PortBook;

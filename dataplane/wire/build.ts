@@ -1,6 +1,6 @@
 /*
- * Whole frames from a description: right lengths, right checksums, padded to 60 bytes. Called by tests, benches
- * and the demo; never per frame. Each call gives a new buffer without FCS.
+ * Whole frames from a description: right lengths, right checksums, padded to 60 bytes. Called by tests, benches,
+ * the demo, and control for what it sends itself; never per frame. Each call gives a new buffer without FCS.
  */
 import { ARP_BYTES, ARP_REQUEST } from './arp.ts';
 import { type ArpPacket, emitArp } from './arp-value.ts';
@@ -28,6 +28,7 @@ import { IP_PROTOCOL_ICMP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IPV4_BYTES_MIN, sum
 import { emitIpv4, type Ipv4Header } from './ipv4-value.ts';
 import { IP_PROTOCOL_ICMPV6, IPV6_BYTES, sumPseudoIpv6 } from './ipv6.ts';
 import { emitIpv6, type Ipv6Header } from './ipv6-value.ts';
+import { emitNeighbour, NDP_HOP_LIMIT, type NeighbourMessage, neighbourBytes } from './ndp.ts';
 import { TCP_ACK, TCP_BYTES_MIN, TCP_CHECKSUM_AT } from './tcp.ts';
 import { emitTcp, type TcpHeader } from './tcp-value.ts';
 import { UDP_BYTES, UDP_CHECKSUM_AT } from './udp.ts';
@@ -65,6 +66,8 @@ export type EchoOptions = PacketOptions & {
 };
 /** dst defaults to the target's MAC, for a request to broadcast; src to the sender's MAC. */
 export type ArpOptions = Partial<LinkOptions> & ArpPacket;
+/** Hop limit 255, without which nobody listens (RFC 4861, 7.1). */
+export type NeighbourOptions = LinkOptions & Omit<NeighbourMessage, 'checksum'> & { readonly ip6: Ipv6Options };
 
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const EMPTY = new Uint8Array(0);
@@ -127,6 +130,13 @@ export function buildEchoFrame(options: EchoOptions): Uint8Array {
   const { identifier = 0, sequence = 0 } = options;
   segment.set(payload, emitIcmpEcho({ type, code: 0, checksum: 0, identifier, sequence }, segment, 0));
   return buildPacket(options, options.ip4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6, segment, ICMP_CHECKSUM_AT);
+}
+
+export function buildNeighbourFrame(options: NeighbourOptions): Uint8Array {
+  const segment = new Uint8Array(neighbourBytes(options));
+  emitNeighbour({ ...options, checksum: 0 }, segment, 0);
+  const ip6 = { hopLimit: NDP_HOP_LIMIT, ...options.ip6 };
+  return buildPacket({ ...options, ip6 }, IP_PROTOCOL_ICMPV6, segment, ICMP_CHECKSUM_AT);
 }
 
 /** IP header before `segment`, whose checksum field (still 0) is filled; ICMP over IPv4 has no pseudo-header. */
