@@ -5,8 +5,19 @@
 import { BlockList, isIP } from 'node:net';
 import { normalMac } from '../model/mac.ts';
 import { DEFAULT_FDB_LIMIT } from '../model/model.ts';
+import { checkBonds } from './bond-checks.ts';
 import { FirstUse } from './first-use.ts';
-import { deviceOf, listOf, type Outline, type PortOutline, recordOf, textOf, textsOf } from './outline.ts';
+import {
+  deviceOf,
+  leavesOf,
+  listOf,
+  type MemberOutline,
+  type Outline,
+  type PortOutline,
+  recordOf,
+  textOf,
+  textsOf,
+} from './outline.ts';
 import { checkPatches } from './patch-checks.ts';
 import { type PlacedProblem, problemAt } from './problems.ts';
 import { checkSockets } from './socket-checks.ts';
@@ -20,6 +31,17 @@ export interface Host {
   readonly cpus: readonly number[] | null;
 }
 
+const ONE_USE = 'an interface is a port, or a member of one bond';
+
+function useDevice(devices: FirstUse, port: MemberOutline, ofBond: boolean): void {
+  const device = deviceOf(port);
+  if (device === null) return;
+  const netns = port.kind === 'tap' ? textOf(port.raw.netns) : null;
+  const path = [...port.path, port.raw.device === undefined ? 'name' : 'device'];
+  const what = `the device "${device}"${netns === null ? '' : ` in ${netns}`}`;
+  devices.use(`${netns ?? ''}/${device}`, path, what, ofBond ? ONE_USE : null);
+}
+
 function checkNames(outline: Outline, problems: PlacedProblem[]): void {
   const bridges = new FirstUse(problems);
   const devices = new FirstUse(problems);
@@ -29,22 +51,19 @@ function checkNames(outline: Outline, problems: PlacedProblem[]): void {
     const ports = new FirstUse(problems);
     for (const port of bridge.ports) {
       if (port.name !== null) ports.use(port.name, [...port.path, 'name'], `the port name "${port.name}"`);
-      const device = deviceOf(port);
-      if (device === null) continue;
-      const netns = port.kind === 'tap' ? textOf(port.raw.netns) : null;
-      const path = [...port.path, port.raw.device === undefined ? 'name' : 'device'];
-      devices.use(`${netns ?? ''}/${device}`, path, `the device "${device}"${netns === null ? '' : ` in ${netns}`}`);
+      useDevice(devices, port, false);
+      for (const member of port.members) useDevice(devices, member, true);
       const mac = normalMac(textOf(port.raw.mac) ?? '');
       if (mac !== null) macs.use(`${bridge.name}/${mac}`, [...port.path, 'mac'], mac);
     }
   }
 }
 
-function checkDeviceDefault(port: PortOutline, problems: PlacedProblem[]): void {
+function checkDeviceDefault(port: MemberOutline, problems: PlacedProblem[]): void {
   if (deviceOf(port) === null || port.raw.device !== undefined || port.name === null) return;
   const wrong = wrongDeviceName(port.name);
   if (wrong === null) return;
-  problems.push(problemAt([...port.path, 'device'], `is missing, and the port’s name can’t stand for it: ${wrong}`));
+  problems.push(problemAt([...port.path, 'device'], `is missing, and the name can’t stand for it: ${wrong}`));
 }
 
 function wellFormed(address: string): boolean {
@@ -149,9 +168,9 @@ export function crossChecks(outline: Outline, host: Host): PlacedProblem[] {
   checkWorkers(outline, host, problems);
   checkNames(outline, problems);
   checkLimits(outline, problems);
+  for (const port of leavesOf(outline.ports)) checkDeviceDefault(port, problems);
   const gateways = new FirstUse(problems);
   for (const port of outline.ports) {
-    checkDeviceDefault(port, problems);
     checkVlan(port, problems);
     if (port.kind === 'tap') checkAddresses(port, gateways, problems);
     if (port.kind === 'pcap' && port.raw.read === undefined && port.raw.write === undefined) {
@@ -162,5 +181,6 @@ export function crossChecks(outline: Outline, host: Host): PlacedProblem[] {
   checkPatches(outline, problems);
   checkSockets(outline, problems);
   checkTakeOvers(outline, problems);
+  checkBonds(outline, problems);
   return problems;
 }

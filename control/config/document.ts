@@ -5,13 +5,14 @@
  */
 import { z } from 'zod';
 import { WORKERS_MAX } from '../../dataplane/limits.ts';
+import { bondKeys } from './bond-schema.ts';
+import { memoryKeys, netdevKeys, socketKeys, vhostUserKeys } from './kind-keys.ts';
 import {
   AGEING_MAX,
   addressValue,
   deviceValue,
   FDB_LIMIT_MAX,
   fileValue,
-  groupValue,
   hostAddressValue,
   integer,
   listenValue,
@@ -21,35 +22,23 @@ import {
   nameValue,
   netnsValue,
   peerValue,
-  QUEUES_MAX,
   reservedValue,
   socketValue,
   speedValue,
+  strict,
   tagValue,
   vlanListValue,
 } from './values.ts';
 
 /** Kinds that this version builds. */
-export const PORT_KINDS = ['tap', 'netdev', 'vhost-user', 'socket', 'patch', 'memory', 'null', 'pcap'] as const;
+export const PORT_KINDS = ['tap', 'netdev', 'vhost-user', 'socket', 'bond', 'patch', 'memory', 'null', 'pcap'] as const;
 /** Kinds that the design names and later versions build. */
-export const LATER_KINDS = ['bond', 'vxlan', 'geneve', 'gre'] as const;
+export const LATER_KINDS = ['vxlan', 'geneve', 'gre'] as const;
 export const VLAN_MODES = ['access', 'trunk', 'native-tagged', 'native-untagged', 'dot1q-tunnel'] as const;
 /** `never` is Open vSwitch's word; `no` means the same. */
 export const PRIORITY_TAGS = ['never', 'no', 'if-nonzero', 'always'] as const;
 export const IDLE_KINDS = ['adaptive', 'busy', 'interrupt'] as const;
 export const IO_KINDS = ['auto', 'io_uring', 'read-write'] as const;
-/** Who listens at a port's socket: weft, or the guest. */
-export const SOCKET_MODES = ['server', 'client'] as const;
-export const SOCKET_TYPES = ['stream', 'dgram'] as const;
-
-/**
- * A strict object. For an unknown key the issue's message carries `what|key,key,…`, from which problems.ts makes a
- * sentence with the nearest allowed key: zod's issue itself does not know the schema's keys.
- */
-function strict<S extends z.ZodRawShape>(what: string, shape: S) {
-  const allowed = `${what}|${Object.keys(shape).join(',')}`;
-  return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? allowed : undefined) });
-}
 
 const fdbLimit = integer(1, FDB_LIMIT_MAX, ' entries');
 const forwardReserved = z.union([z.boolean(), z.array(reservedValue)]);
@@ -100,36 +89,12 @@ export const tapSchema = strict('a tap port', {
   mac: macValue.optional(),
 });
 
-/** An interface that exists already: weft neither makes nor removes it. */
-export const netdevSchema = strict('a netdev port', {
-  ...common,
-  kind: z.literal('netdev'),
-  device: deviceValue.optional(),
-  'take-over': z.boolean().optional(),
-});
-
-export const vhostUserSchema = strict('a vhost-user port', {
-  ...common,
-  kind: z.literal('vhost-user'),
-  socket: socketValue,
-  mode: z.enum(SOCKET_MODES).optional(),
-  group: groupValue.optional(),
-  queues: integer(1, QUEUES_MAX, ' queue pairs').optional(),
-});
-
-/** `socket` is weft's own path; `remote`, of datagrams only, is the guest's. */
-export const socketSchema = strict('a socket port', {
-  ...common,
-  kind: z.literal('socket'),
-  socket: socketValue,
-  type: z.enum(SOCKET_TYPES).optional(),
-  mode: z.enum(SOCKET_MODES).optional(),
-  remote: socketValue.optional(),
-  group: groupValue.optional(),
-});
-
+export const netdevSchema = strict('a netdev port', { ...common, ...netdevKeys });
+export const vhostUserSchema = strict('a vhost-user port', { ...common, ...vhostUserKeys });
+export const socketSchema = strict('a socket port', { ...common, ...socketKeys });
+export const bondSchema = strict('a bond', { ...common, ...bondKeys });
 export const patchSchema = strict('a patch port', { ...common, kind: z.literal('patch'), peer: peerValue });
-export const memorySchema = strict('a memory port', { ...common, kind: z.literal('memory') });
+export const memorySchema = strict('a memory port', { ...common, ...memoryKeys });
 export const nullSchema = strict('a null port', { ...common, kind: z.literal('null') });
 export const pcapSchema = strict('a pcap port', {
   ...common,
@@ -143,6 +108,7 @@ export const portSchema = z.discriminatedUnion('kind', [
   netdevSchema,
   vhostUserSchema,
   socketSchema,
+  bondSchema,
   patchSchema,
   memorySchema,
   nullSchema,
@@ -179,6 +145,7 @@ export type TapDocument = z.infer<typeof tapSchema>;
 export type NetdevDocument = z.infer<typeof netdevSchema>;
 export type VhostUserDocument = z.infer<typeof vhostUserSchema>;
 export type SocketDocument = z.infer<typeof socketSchema>;
+export type BondDocument = z.infer<typeof bondSchema>;
 export type PatchDocument = z.infer<typeof patchSchema>;
 export type PcapDocument = z.infer<typeof pcapSchema>;
 export type VlanDocument = z.infer<typeof vlanSchema>;

@@ -9,9 +9,13 @@ export class FirstUse {
   constructor(problems: PlacedProblem[]) {
     this.#problems = problems;
   }
-  use(key: string, path: Path, what: string): void {
+  /** `remedy`: what to do about it, where that isn't plain. */
+  use(key: string, path: Path, what: string, remedy: string | null = null): void {
     const first = this.#seen.get(key);
     if (first === undefined) this.#seen.set(key, path);
-    else this.#problems.push(problemAt(path, `${what} is already used at ${placeOf(first)}`));
+    else {
+      const more = remedy === null ? '' : `: ${remedy}`;
+      this.#problems.push(problemAt(path, `${what} is already used at ${placeOf(first)}${more}`));
+    }
   }
 }

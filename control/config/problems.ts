@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import type { Problem } from '../errors.ts';
+import { MEMBER_KINDS } from './bond-schema.ts';
 import { LATER_KINDS, PORT_KINDS } from './document.ts';
 
 type Path = readonly PropertyKey[];
@@ -88,6 +89,23 @@ export function wrongKind(kind: unknown): string {
   return `${shown(kind)} is not a kind of port${didYouMean(kind, [...PORT_KINDS, ...LATER_KINDS])} (${built})`;
 }
 
+/** The same of a bond's member. */
+function wrongMemberKind(kind: unknown): string {
+  const allowed = `members can be ${MEMBER_KINDS.join(', ')}`;
+  if (kind === undefined) return `is missing (${allowed})`;
+  const known = [...PORT_KINDS, ...LATER_KINDS] as readonly unknown[];
+  if (known.includes(kind)) return `a ${kind} can’t be a member of a bond (${allowed})`;
+  return `found ${shown(kind)}${typeof kind === 'string' ? didYouMean(kind, MEMBER_KINDS) : ''} (${allowed})`;
+}
+
+/** Lists that stand for nothing when they are empty, but can't be left out. */
+const NEEDED_LISTS: readonly unknown[] = ['members', 'targets'];
+
+function emptyList(path: Path): string {
+  const needed = NEEDED_LISTS.includes(path.at(-1));
+  return `is an empty list; ${needed ? 'it needs one entry at least' : 'leave the key out instead'}`;
+}
+
 /** zod reports a wrong discriminator with the whole port as its input. */
 function kindOf(port: unknown): unknown {
   return typeof port === 'object' && port !== null ? (port as { kind?: unknown }).kind : undefined;
@@ -119,7 +137,10 @@ function found(input: unknown, allowed: string): string {
 
 /** Of the branches of a union, the one whose shape the value has: its own issues are what the author wants to read. */
 function unionProblems(issue: z.core.$ZodIssueInvalidUnion, path: Path): PlacedProblem[] {
-  if (issue.errors.length === 0) return [problemAt(path, wrongKind(kindOf(issue.input)))];
+  if (issue.errors.length === 0) {
+    const ofMember = path.at(-3) === 'members' || path.at(-2) === 'members';
+    return [problemAt(path, (ofMember ? wrongMemberKind : wrongKind)(kindOf(issue.input)))];
+  }
   const fitting = issue.errors.find((branch) =>
     branch.every((inner) => inner.path.length > 0 || inner.code === 'custom'),
   );
@@ -127,6 +148,10 @@ function unionProblems(issue: z.core.$ZodIssueInvalidUnion, path: Path): PlacedP
   const branch = fitting ?? strictBranch;
   if (branch !== undefined) return branch.flatMap((inner) => problemsOf(inner, path));
   return [problemAt(path, found(issue.input, expected(issue.errors.flat())))];
+}
+
+function listLength(value: unknown): number | string {
+  return Array.isArray(value) ? value.length : 'so many';
 }
 
 /** The problems of one issue; `base` is where the checked value lies. */
@@ -145,7 +170,9 @@ export function problemsOf(issue: Issue, base: Path = []): PlacedProblem[] {
       return [problemAt(path, `${found(issue.input, allowed.join(', '))}${hint}`)];
     }
     case 'too_small':
-      return [problemAt(path, 'is an empty list; leave the key out instead')];
+      return [problemAt(path, emptyList(path))];
+    case 'too_big':
+      return [problemAt(path, `${listLength(issue.input)} entries are too many (at most ${issue.maximum})`)];
     default:
       return [problemAt(path, issue.message)];
   }

@@ -1,17 +1,17 @@
 /**
- * The unix sockets of a document: each path belongs to one port, or to the API; and which keys of such ports go together. Called by
+ * The unix sockets of a document: each path belongs to one port or member, or to the API; and which keys of such ports go together. Called by
  * checks.ts; pure.
  */
 import { posix } from 'node:path';
 import { FirstUse } from './first-use.ts';
-import { type Outline, type PortOutline, textOf } from './outline.ts';
+import { leavesOf, type MemberOutline, type Outline, textOf } from './outline.ts';
 import { type PlacedProblem, problemAt } from './problems.ts';
 
 /** Where the API of root's daemon is when no document says otherwise. */
 const DEFAULT_API_SOCKET = '/run/weft/weft.sock';
 
 /** Streams are connected by one side; datagrams have an address on each. */
-function checkType({ raw, path }: PortOutline, problems: PlacedProblem[]): void {
+function checkType({ raw, path }: MemberOutline, problems: PlacedProblem[]): void {
   if (raw.type === 'dgram') {
     if (raw.remote === undefined)
       problems.push(problemAt([...path, 'remote'], 'is missing: type dgram needs the guest’s path beside ours'));
@@ -25,7 +25,7 @@ function checkType({ raw, path }: PortOutline, problems: PlacedProblem[]): void 
 }
 
 /** Only a file that weft makes can be given to a group. */
-function checkGroup({ raw, path }: PortOutline, problems: PlacedProblem[]): void {
+function checkGroup({ raw, path }: MemberOutline, problems: PlacedProblem[]): void {
   if (raw.group === undefined || raw.mode !== 'client') return;
   problems.push(problemAt([...path, 'group'], 'mode client does not know this key: the guest makes the socket'));
 }
@@ -35,7 +35,7 @@ export function checkSockets(outline: Outline, problems: PlacedProblem[]): void 
   const paths = new FirstUse(problems);
   const api = textOf(outline.api.socket);
   paths.use(posix.normalize(api ?? DEFAULT_API_SOCKET), ['api', 'socket'], 'the socket');
-  for (const port of outline.ports) {
+  for (const port of leavesOf(outline.ports)) {
     if (port.kind !== 'vhost-user' && port.kind !== 'socket') continue;
     for (const key of ['socket', 'remote']) {
       const path = textOf(port.raw[key]);

@@ -2,7 +2,7 @@
  * Whether a netdev port that is taken over has a tap port to which its host's addresses and routes can move. Called by checks.ts; pure.
  */
 import { FirstUse } from './first-use.ts';
-import type { BridgeOutline, Outline, PortOutline } from './outline.ts';
+import { type BridgeOutline, leavesOf, type Outline, type PortOutline } from './outline.ts';
 import { type PlacedProblem, problemAt } from './problems.ts';
 
 /** What the host's TAP gets from the interface, and so must not have in the document. */
@@ -16,7 +16,8 @@ export function checkTakeOvers(outline: Outline, problems: PlacedProblem[]): voi
   for (const bridge of outline.bridges) {
     const uses = new FirstUse(problems);
     const tap = hostTap(bridge);
-    for (const port of bridge.ports) {
+    let taken = false;
+    for (const port of leavesOf(bridge.ports)) {
       if (port.kind !== 'netdev' || port.raw['take-over'] !== true) continue;
       const path = [...port.path, 'take-over'];
       if (tap === undefined) {
@@ -25,6 +26,8 @@ export function checkTakeOvers(outline: Outline, problems: PlacedProblem[]): voi
         continue;
       }
       uses.use(tap.name ?? '', path, `taking over into the tap port "${tap.name}"`);
+      if (taken) continue;
+      taken = true;
       for (const key of GIVEN) {
         if (tap.raw[key] === undefined) continue;
         problems.push(

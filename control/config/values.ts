@@ -2,7 +2,7 @@
  * The scalar values of a document, each as a zod schema whose message says what was found and what is allowed.
  * Called by document.ts only. Nothing here changes a value: a document stays as its author wrote it.
  */
-import { isIP, isIPv4 } from 'node:net';
+import { BlockList, isIP, isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { normalMac, notUnicast, reservedIndex } from '../model/mac.ts';
 import { parseVlanRange } from '../model/vlan-set.ts';
@@ -27,6 +27,15 @@ function checked<T extends z.ZodType>(base: T, wrong: (value: z.output<T>) => st
   }) as T;
 }
 
+/**
+ * A strict object. For an unknown key the issue's message carries `what|key,key,…`, from which problems.ts makes a
+ * sentence with the nearest allowed key: zod's issue itself does not know the schema's keys.
+ */
+export function strict<S extends z.ZodRawShape>(what: string, shape: S) {
+  const allowed = `${what}|${Object.keys(shape).join(',')}`;
+  return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? allowed : undefined) });
+}
+
 /** `65,536`. Not by toLocaleString, whose first call takes 12 ms for locale data (measured 2026-11, Node 20). */
 function grouped(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
@@ -37,6 +46,16 @@ export function integer(min: number, max: number, unit = ''): z.ZodNumber {
   const allowed = `a whole number, ${grouped(min)}–${grouped(max)}${unit}`;
   return checked(z.number(), (value) =>
     Number.isInteger(value) && value >= min && value <= max ? null : `${value} is not allowed (${allowed})`,
+  );
+}
+
+/** Milliseconds between two events that come again and again; 0 is never. */
+export function intervalValue(min: number, max: number): z.ZodNumber {
+  const allowed = `a whole number, ${grouped(min)}–${grouped(max)} ms, or 0 for never`;
+  return checked(z.number(), (value) =>
+    value === 0 || (Number.isInteger(value) && value >= min && value <= max)
+      ? null
+      : `${value} is not allowed (${allowed})`,
   );
 }
 
@@ -96,6 +115,30 @@ export const addressValue = checked(z.string(), wrongAddress);
 export const hostAddressValue = checked(z.string(), (text) =>
   isIP(text) !== 0 ? null : `"${text}" is not an IPv4 or IPv6 address (without a prefix)`,
 );
+
+/** 0.0.0.0/8, 127.0.0.0/8, groups, the reserved rest with broadcast; ::, ::1, groups. */
+const NO_STATIONS = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['224.0.0.0', 3],
+] as const)
+  NO_STATIONS.addSubnet(network, prefix, 'ipv4');
+for (const [network, prefix] of [
+  ['::', 127],
+  ['ff00::', 8],
+] as const)
+  NO_STATIONS.addSubnet(network, prefix, 'ipv6');
+
+/** The address of one host on a link, without prefix and without zone. */
+export const stationValue = checked(z.string(), (text) => {
+  const family = isIP(text);
+  if (family === 0 || text.includes('%'))
+    return `"${text}" is not an IPv4 or IPv6 address (without a prefix or a zone, as 10.0.0.9 or fe80::1)`;
+  return NO_STATIONS.check(text, family === 4 ? 'ipv4' : 'ipv6')
+    ? `${text} is not the address of one host on a link`
+    : null;
+});
 
 export const tagValue = checked(z.number(), (tag) =>
   Number.isInteger(tag) && tag >= 1 && tag <= 4094 ? null : `${tag} is not a VLAN (1–4094)`,

@@ -2,7 +2,6 @@
  * A bond in the normalised model: one port of its bridge over several members. The members are ports of their own in the model, which
  * name their bond in `memberOf`; devices, plan and workers treat them like any other. Plain readonly data.
  */
-import type { CommonModel } from './model.ts';
 
 export const BOND_MODES = [
   'active-backup',
@@ -86,11 +85,6 @@ export interface BondSettings {
   /** 802.3ad only. */
   readonly lacp: LacpModel | null;
   readonly monitor: MonitorModel | null;
-}
-
-export interface BondModel extends CommonModel {
-  readonly kind: 'bond';
-  readonly settings: BondSettings;
 }
 
 /** The name of a member's port: no port that a user names has a slash. */

@@ -3,8 +3,10 @@
  * devices never ask for a default. Made by `fromDocument` on the main thread from a document that validation accepted.
  * Plain readonly data without undefined: two models are the same exactly when their JSON is the same.
  */
-import type { Document, PortDocument, WorkersDocument } from '../config/document.ts';
+import type { BondDocument, Document, PortDocument, WorkersDocument } from '../config/document.ts';
 import { parseListen, parseSpeed } from '../config/values.ts';
+import type { BondSettings } from './bond.ts';
+import { bondSettings, memberCommon, memberDocument } from './bond-document.ts';
 import { defaultMac, normalMac, reservedIndex } from './mac.ts';
 import { type VlanModel, vlanModel } from './vlan.ts';
 
@@ -99,6 +101,12 @@ export interface SocketModel extends CommonModel {
   readonly group: string | null;
 }
 
+/** Its members are ports of their own: see `memberOf`. */
+export interface BondModel extends CommonModel {
+  readonly kind: 'bond';
+  readonly settings: BondSettings;
+}
+
 export interface PatchModel extends CommonModel {
   readonly kind: 'patch';
   readonly peer: { readonly bridge: string; readonly port: string };
@@ -123,6 +131,7 @@ export type PortModel =
   | NetdevModel
   | VhostUserModel
   | SocketModel
+  | BondModel
   | PatchModel
   | MemoryModel
   | NullModel
@@ -204,9 +213,13 @@ function hostTap(ports: readonly PortDocument[]): string | null {
   return found?.kind === 'tap' ? (found.device ?? found.name) : null;
 }
 
-/** One port; `bridge` is needed for its default MAC, `ports` are all of that bridge. */
-export function portModel(bridge: string, port: PortDocument, ports: readonly PortDocument[]): PortModel {
-  const common = commonModel(port);
+/** The keys of a port's kind beside `common`. */
+function kindModel(
+  bridge: string,
+  port: Exclude<PortDocument, BondDocument>,
+  ports: readonly PortDocument[],
+  common: CommonModel,
+): PortModel {
   switch (port.kind) {
     case 'tap':
       return {
@@ -244,6 +257,31 @@ export function portModel(bridge: string, port: PortDocument, ports: readonly Po
   }
 }
 
+/** One port that is no bond; `bridge` is needed for its default MAC, `ports` are all of that bridge. */
+export function portModel(
+  bridge: string,
+  port: Exclude<PortDocument, BondDocument>,
+  ports: readonly PortDocument[],
+): PortModel {
+  return kindModel(bridge, port, ports, commonModel(port));
+}
+
+/** A port of the document as ports of the model: one, or a bond and behind it its members. */
+function portModels(bridge: string, port: PortDocument, ports: readonly PortDocument[]): PortModel[] {
+  if (port.kind !== 'bond') return [portModel(bridge, port, ports)];
+  const common = commonModel(port);
+  const settings = bondSettings(bridge, port);
+  const members = port.members.map((member, i) =>
+    kindModel(
+      bridge,
+      memberDocument(port.name, member),
+      ports,
+      memberCommon(common.mtu, port.name, settings.members[i]!),
+    ),
+  );
+  return [{ ...common, kind: port.kind, settings }, ...members];
+}
+
 /** The model of a document that validation accepted. */
 export function fromDocument(document: Document): Model {
   const listen = document.metrics === false ? null : document.metrics?.listen;
@@ -256,7 +294,7 @@ export function fromDocument(document: Document): Model {
       ageing: bridge.ageing ?? DEFAULT_AGEING,
       fdbLimit: bridge['fdb-limit'] ?? DEFAULT_FDB_LIMIT,
       forwardReserved: reservedMask(bridge['forward-reserved']),
-      ports: (bridge.ports ?? []).map((port) => portModel(bridge.name, port, bridge.ports ?? [])),
+      ports: (bridge.ports ?? []).flatMap((port) => portModels(bridge.name, port, bridge.ports ?? [])),
     })),
   };
 }

@@ -30,12 +30,14 @@ export const LIVE_KEYS = [
   'mac',
   'addresses',
   'gateways',
+  'settings',
 ] as const;
 export type LiveKey = (typeof LIVE_KEYS)[number];
 
 /** What makes it another port: the old one goes, a new one comes. */
 export const RECREATE_KEYS = [
   'kind',
+  'memberOf',
   'device',
   'netns',
   'takeOver',

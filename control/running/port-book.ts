@@ -70,6 +70,7 @@ const KINDS: Readonly<Record<PortModel['kind'], number>> = {
   pcap: PortKind.PCAP,
   null: PortKind.NULL,
   patch: PortKind.PATCH,
+  bond: PortKind.NULL,
 };
 
 /** Bits of TUN_F_* (linux/if_tun.h) as what an egress takes unfinished. */

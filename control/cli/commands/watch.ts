@@ -36,6 +36,15 @@ function detail(event: SwitchEvent | EventsLost): { subject: string; text: strin
       };
     case 'worker-restarted':
       return { subject: `worker ${event.worker}`, text: event.reason, colour: 'red' };
+    case 'bond-changed': {
+      const carrying = event.carrying.length === 0 ? 'no member carries' : `carrying ${event.carrying.join(', ')}`;
+      const active = event.active === null ? '' : `, active ${event.active}`;
+      return {
+        subject: `${event.bridge}/${event.port}`,
+        text: `${carrying}${active}: ${event.reason}`,
+        colour: event.carrying.length === 0 ? 'red' : 'yellow',
+      };
+    }
     case 'config-applied':
       return { subject: '', text: `${event.steps} ${event.steps === 1 ? 'step' : 'steps'}`, colour: 'cyan' };
     case 'events-lost':

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { commandWord, VALUED_OPTIONS } from '../../../control/cli/command-word.ts';
 import { PORT_KIND_NAMES, SOCKET_TYPE_NAMES, VLAN_MODE_NAMES } from '../../../control/cli/names.ts';
 import { buildProgram } from '../../../control/cli/program.ts';
-import { PORT_KINDS, SOCKET_TYPES, VLAN_MODES } from '../../../control/config/document.ts';
+import { PORT_KINDS, VLAN_MODES } from '../../../control/config/document.ts';
+import { SOCKET_TYPES } from '../../../control/config/kind-keys.ts';
 import { apiRig } from './api-rig.ts';
 import { startWeft, weft } from './cli-rig.ts';
 

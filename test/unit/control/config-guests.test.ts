@@ -98,7 +98,7 @@ describe('a port that is wrong', () => {
     ['{ name: p, kind: tap, take-over: true }', 'take-over: unknown key (a tap port knows'],
     ['{ name: p, kind: netdev, device: e, take-over: yes }', 'take-over: found "yes", expected true or false'],
     ['{ name: p, kind: netdev, device: e, netns: x }', 'netns: unknown key (a netdev port knows'],
-    ['{ name: longer-than-a-device, kind: netdev }', 'device: is missing, and the port’s name can’t stand for it'],
+    ['{ name: longer-than-a-device, kind: netdev }', 'device: is missing, and the name can’t stand for it'],
     ['{ name: p, kind: vhost-user, socket: /s, group: "a b" }', 'group: "a b" is not the name of a group (as kvm)'],
     [
       '{ name: p, kind: vhost-user, socket: /s, mode: client, group: kvm }',

@@ -8,6 +8,8 @@ import { RequestError } from '../../../control/errors.ts';
 import type { MetricsSource, PortSample } from '../../../control/metrics/source.ts';
 import type {
   ApplyResult,
+  BondCommand,
+  BondRow,
   Capture,
   CapturedFrame,
   CaptureOptions,
@@ -68,6 +70,8 @@ export class FakeSwitch implements Switch {
   readonly captures: { options: CaptureOptions; capture: FakeCapture }[] = [];
   readonly restarted: number[] = [];
   fdbRows: FdbRow[] = [];
+  bondRows: BondRow[] = [];
+  readonly commands: { bridge: string; port: string; member: string; command: BondCommand }[] = [];
   /** Of every port. */
   settings: PortDetail['settings'] = {};
   details: PortDetail['details'] = {};
@@ -220,6 +224,17 @@ export class FakeSwitch implements Switch {
         frames: 7,
       },
     ];
+  }
+
+  bonds(): BondRow[] {
+    return this.bondRows;
+  }
+
+  async commandMember(bridge: string, port: string, member: string, command: BondCommand): Promise<void> {
+    const bond = this.bondRows.find((row) => row.bridge === bridge && row.name === port);
+    if (bond?.members.some(({ name }) => name === member) !== true)
+      throw new RequestError('unknown-member', `there is no member ${member} in ${bridge}/${port}`, null, 404);
+    this.commands.push({ bridge, port, member, command });
   }
 
   capture(options: CaptureOptions): Capture {

@@ -27,6 +27,7 @@ describe('fromDocument', () => {
             {
               name: 'p',
               kind: 'tap',
+              memberOf: null,
               vlan: { mode: 'trunk', tag: null, trunks: null, cvlans: null, etherType: 0x88a8, priorityTags: 'never' },
               mtu: 1500,
               speed: null,
