@@ -3,6 +3,7 @@
  * none of them. Called by checks.ts; pure. That an interface or a socket is used once in the whole document is checked there, with ports.
  */
 import { isIP } from 'node:net';
+import { BONDS_MAX } from '../../dataplane/limits.ts';
 import { BOND_MODES, type BondMode } from '../model/bond.ts';
 import { DEFAULT_BOND_MODE, FLOW_MODES, SENDER_MODES } from '../model/bond-document.ts';
 import { carriesVlan, vlanModel } from '../model/vlan.ts';
@@ -12,8 +13,8 @@ import { type MemberOutline, type Outline, type PortOutline, recordOf, textOf, t
 import { type PlacedProblem, placeOf, problemAt } from './problems.ts';
 import { nameValue, parseSpeed } from './values.ts';
 
-/** As many as the workers' tables have room for. */
-export const BONDS_COUNT_MAX = 255;
+/** Bonds are numbered from 1 in the workers' tables. */
+export const BONDS_COUNT_MAX = BONDS_MAX - 1;
 
 const HASHING: readonly BondMode[] = [...FLOW_MODES, ...SENDER_MODES];
 const WITH_ACTIVE: readonly BondMode[] = ['active-backup', ...SENDER_MODES];

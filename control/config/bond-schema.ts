@@ -4,6 +4,7 @@
  * ovs-vswitchd.conf.db(5), with `slave` as `member`.
  */
 import { z } from 'zod';
+import { MEMBERS_MAX } from '../../dataplane/limits.ts';
 import {
   AGGREGATOR_SELECTIONS,
   BOND_MODES,
@@ -16,7 +17,6 @@ import { integer, intervalValue, macValue, nameValue, speedValue, stationValue, 
 
 /** Kinds that a member can have: what leads out of the machine, or to a guest; `memory` for tests. */
 export const MEMBER_KINDS = ['netdev', 'vhost-user', 'socket', 'memory'] as const;
-export const MEMBERS_MAX = 32;
 export const LACP_MODES = ['active', 'passive'] as const;
 export const LACP_RATES = ['slow', 'fast'] as const;
 /** As many as Linux asks. */

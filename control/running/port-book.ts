@@ -70,7 +70,7 @@ const KINDS: Readonly<Record<PortModel['kind'], number>> = {
   pcap: PortKind.PCAP,
   null: PortKind.NULL,
   patch: PortKind.PATCH,
-  bond: PortKind.NULL,
+  bond: PortKind.BOND,
 };
 
 /** Bits of TUN_F_* (linux/if_tun.h) as what an egress takes unfinished. */
