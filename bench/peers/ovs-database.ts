@@ -19,6 +19,8 @@ export interface OvsDatabase {
   /** For the daemon, so that pid file, log and control socket lie in the folder too. */
   readonly env: NodeJS.ProcessEnv;
   readonly vsctl: Vsctl;
+  /** Of its server. */
+  readonly pid: number;
 }
 
 /** Makes the database and starts its server; the cleanup ends it. */
@@ -33,5 +35,5 @@ export async function startDatabase(place: Workplace): Promise<OvsDatabase> {
   for (let tries = 0; !existsSync(socket) && tries < 500; tries++) await sleep(10);
   if (!server.running) throw new Error(`ovsdb-server ended: ${server.output.slice(-400)}`);
   await vsctl('--no-wait', 'init');
-  return { database: `unix:${socket}`, env, vsctl };
+  return { database: `unix:${socket}`, env, vsctl, pid: server.pid };
 }

@@ -42,8 +42,16 @@ export interface SocketPort {
   readonly socket: string;
 }
 
+/** A port over several interfaces; what else it says is as in the document. */
+export interface BondPort {
+  readonly name: string;
+  readonly kind: 'bond';
+  readonly members: readonly NetdevPort[];
+  readonly [key: string]: unknown;
+}
+
 export interface WeftOptions {
-  readonly ports: readonly (TapPort | NetdevPort | GuestPort | SocketPort)[];
+  readonly ports: readonly (TapPort | NetdevPort | GuestPort | SocketPort | BondPort)[];
   readonly idle?: Idle | undefined;
   readonly workers?: number | undefined;
   /** A CPU for each worker; the workers are pinned then, and the process isn't. */

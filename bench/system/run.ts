@@ -3,11 +3,14 @@ import { availableParallelism } from 'node:os';
 import { findPeer, PEERS } from '../peers/all.ts';
 import type { Peer } from '../peers/peer.ts';
 import { makeRow, type Row } from '../row.ts';
+import { bondFailover } from './bond-failover.ts';
+import { bondTcp } from './bond-tcp.ts';
 import { churn, workerKill } from './churn.ts';
 import { cleanUpAll, cleanUpOnSignals } from './cleanup.ts';
 import type { Context, Scenario } from './context.ts';
 import { idleCpu, memory, startTime, thousandTaps } from './footprint.ts';
 import { frames60 } from './frames.ts';
+import { lacpSilent } from './lacp-silent.ts';
 import { netdev } from './netdev.ts';
 import { missingCommand } from './process.ts';
 import { roundTrip } from './round-trip.ts';
@@ -27,6 +30,9 @@ export const SCENARIOS: readonly Scenario[] = [
   memory,
   churn,
   workerKill,
+  bondFailover,
+  bondTcp,
+  lacpSilent,
 ];
 
 export interface SystemOptions {
