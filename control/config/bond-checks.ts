@@ -30,8 +30,8 @@ const KNOWN_BY: Readonly<Record<string, readonly BondMode[]>> = {
   'min-links': BOND_MODES.filter((mode) => mode !== 'active-backup'),
   'packets-per-member': ['balance-rr'],
   lacp: ['802.3ad'],
-  // In the others an answer comes back by one member, and the rest would seem dead (bonding.rst, arp_interval).
-  monitor: ['active-backup', 'balance-rr', 'balance-xor', 'broadcast'],
+  // There LACP watches, and an answer comes back by one member of the partner's choice (bonding.rst, arp_interval).
+  monitor: BOND_MODES.filter((mode) => mode !== '802.3ad'),
 };
 
 /** The mode in force, or null where the document has something that is no mode. */

@@ -14,7 +14,7 @@ import {
   memberPort,
 } from './bond.ts';
 import { defaultMac, normalMac } from './mac.ts';
-import { vlanModel } from './vlan.ts';
+import { type VlanModel, vlanModel } from './vlan.ts';
 
 export const DEFAULT_BOND_MODE: BondMode = 'active-backup';
 export const DEFAULT_REBALANCE_MS = 10_000;
@@ -56,14 +56,20 @@ function lacpModel(lacp: LacpDocument, mac: string): LacpModel {
   };
 }
 
-function monitorModel(monitor: MonitorDocument): MonitorModel {
+/** The tag that a VLAN's frames have outside of such a port; 0: none. */
+function tagOutside({ mode, tag }: VlanModel, vlan: number): number {
+  if (mode === 'access' || mode === 'dot1q-tunnel') return 0;
+  return mode === 'native-untagged' && vlan === tag ? 0 : vlan;
+}
+
+function monitorModel(monitor: MonitorDocument, vlan: VlanModel): MonitorModel {
   return {
     targets: monitor.targets,
     intervalMs: monitor.interval ?? DEFAULT_MONITOR_MS,
     missedMax: monitor['missed-max'] ?? DEFAULT_MISSED_MAX,
     validate: monitor.validate ?? 'none',
     require: monitor.require ?? 'any',
-    vlan: monitor.vlan ?? 0,
+    vlan: tagOutside(vlan, monitor.vlan ?? vlan.tag ?? 0),
   };
 }
 
@@ -89,7 +95,7 @@ export function bondSettings(bridge: string, bond: BondDocument): BondSettings {
     minLinks: bond['min-links'] ?? 1,
     packetsPerMember: bond['packets-per-member'] ?? 1,
     lacp: mode === '802.3ad' ? lacpModel(bond.lacp ?? {}, mac) : null,
-    monitor: bond.monitor === undefined ? null : monitorModel(bond.monitor),
+    monitor: bond.monitor === undefined ? null : monitorModel(bond.monitor, vlanModel(bond.vlan)),
   };
 }
 

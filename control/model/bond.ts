@@ -49,7 +49,7 @@ export interface MonitorModel {
   readonly validate: (typeof MONITOR_VALIDATIONS)[number];
   /** A member is up when one target answers, or only when all do. */
   readonly require: 'any' | 'all';
-  /** VLAN of the targets as the bridge knows it; 0 for untagged ones. */
+  /** Tag of the targets' frames outside of the bond; 0: none. */
   readonly vlan: number;
 }
 

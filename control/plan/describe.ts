@@ -2,9 +2,11 @@
  * Actions as a person reads them, for `--dry-run`, the API's answer and the log; and what an apply would undo.
  * Pure; called by the running switch on the main thread.
  */
+import type { BondSettings } from '../model/bond.ts';
 import type { FdbEntryModel, FloodModel, Model, PortModel } from '../model/model.ts';
 import { describeVlan, type VlanModel } from '../model/vlan.ts';
 import type { PlannedStep } from '../switch.ts';
+import { bondChanges, describeBond } from './describe-bond.ts';
 import { type Action, plan } from './plan.ts';
 
 /** Keys as the document writes them. */
@@ -46,9 +48,10 @@ function describeValue(key: string, value: unknown): string {
 function describeChange(keys: readonly string[], before: object, after: object): string {
   const [a, b] = [before as Record<string, unknown>, after as Record<string, unknown>];
   return keys
-    .map((key) => {
+    .flatMap((key) => {
+      if (key === 'settings') return bondChanges(a[key] as BondSettings, b[key] as BondSettings);
       const [from, to] = [describeValue(key, a[key]), describeValue(key, b[key])];
-      return from === to ? `${WRITTEN[key] ?? key} changes` : `${WRITTEN[key] ?? key} ${from} → ${to}`;
+      return [from === to ? `${WRITTEN[key] ?? key} changes` : `${WRITTEN[key] ?? key} ${from} → ${to}`];
     })
     .join('; ');
 }
@@ -57,28 +60,35 @@ function forGroup({ group }: { readonly group: string | null }): string {
   return group === null ? '' : ` for group ${group}`;
 }
 
+/** A member's VLANs are its bond's. */
 function describePort(port: PortModel): string {
-  const vlan = describeVlan(port.vlan);
+  const text = describeOwn(port);
+  return port.memberOf === null ? `${text}, ${describeVlan(port.vlan)}` : `member of ${port.memberOf}, ${text}`;
+}
+
+function describeOwn(port: PortModel): string {
   switch (port.kind) {
     case 'tap': {
       const where = port.netns === null ? '' : ` in namespace ${port.netns}`;
       const addresses = port.addresses.length === 0 ? '' : `, ${port.addresses.join(', ')}`;
-      return `tap ${port.device}${where}${addresses}, ${vlan}`;
+      return `tap ${port.device}${where}${addresses}`;
     }
     case 'netdev':
-      return `netdev ${port.device}${port.takeOver === null ? '' : `, taken over by ${port.takeOver}`}, ${vlan}`;
+      return `netdev ${port.device}${port.takeOver === null ? '' : `, taken over by ${port.takeOver}`}`;
     case 'vhost-user':
-      return `vhost-user ${port.mode} at ${port.socket}${forGroup(port)}, ${vlan}`;
+      return `vhost-user ${port.mode} at ${port.socket}${forGroup(port)}`;
     case 'socket': {
       const way = port.remote === null ? port.mode : `to ${port.remote}`;
-      return `socket ${port.type} ${way} at ${port.socket}${forGroup(port)}, ${vlan}`;
+      return `socket ${port.type} ${way} at ${port.socket}${forGroup(port)}`;
     }
+    case 'bond':
+      return describeBond(port.settings);
     case 'patch':
-      return `patch to ${port.peer.bridge}/${port.peer.port}, ${vlan}`;
+      return `patch to ${port.peer.bridge}/${port.peer.port}`;
     case 'pcap':
-      return `pcap${port.read === null ? '' : ` reading ${port.read}`}${port.write === null ? '' : ` writing ${port.write}`}, ${vlan}`;
+      return `pcap${port.read === null ? '' : ` reading ${port.read}`}${port.write === null ? '' : ` writing ${port.write}`}`;
     default:
-      return `${port.kind}, ${vlan}`;
+      return port.kind;
   }
 }
 

@@ -123,7 +123,7 @@ describe('an option that the mode does not know', () => {
     [
       '802.3ad',
       'monitor: { targets: [10.0.0.9] }',
-      'monitor: mode 802.3ad does not know this key (modes that do: active-backup, balance-rr, balance-xor, broadcast)',
+      'monitor: mode 802.3ad does not know this key (modes that do: active-backup, balance-rr, balance-xor, broadcast, balance-tlb, balance-alb, balance-slb)',
     ],
     [
       'balance-tlb',

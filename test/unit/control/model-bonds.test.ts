@@ -60,6 +60,19 @@ describe('a bond in the model', () => {
     });
   });
 
+  it.each([
+    ['vlan: { tag: 10 }', '', 0],
+    ['vlan: { tag: 10 }', ', vlan: 10', 0],
+    ['vlan: { mode: native-untagged, tag: 10 }', '', 0],
+    ['vlan: { mode: native-untagged, tag: 10 }', ', vlan: 20', 20],
+    ['vlan: { mode: native-tagged, tag: 10 }', '', 10],
+    ['vlan: { mode: dot1q-tunnel, tag: 10 }', '', 0],
+    ['vlan: { trunks: [0, 20] }', '', 0],
+    ['vlan: { trunks: [0, 20] }', ', vlan: 20', 20],
+  ])('asks its targets with the tag that they see: %s%s', (vlan, more, tag) => {
+    expect(settingsOf(`${vlan}, monitor: { targets: [10.0.0.9]${more} }`).monitor!.vlan).toBe(tag);
+  });
+
   it('has what was written', () => {
     const written = settingsOf(
       "mode: 802.3ad, hash: encap2+3, hash-seed: 7, rebalance-interval: 0, updelay: 1, downdelay: 2, min-links: 2, arp-source: [10.0.0.1, 'fe80::1'], lacp: { mode: passive, rate: fast, system-priority: 1, system-mac: 02-00-00-00-00-BB, key: 9, select: bandwidth, strict: false }",
