@@ -23,7 +23,7 @@ export interface Codec<T> {
 }
 
 const GUARD_BYTES = 5;
-const HEADER_BYTES_MAX = 60;
+const HEADER_BYTES_MAX = 110;
 
 export function describeCodec<T>(name: string, codec: Codec<T>): void {
   const run = (test: (value: T) => void): void =>
