@@ -1,8 +1,9 @@
 // Numbered frames of 60 bytes at a steady rate, and the one who counts them: more a second than traffic.py could, without spinning.
 //   numbered send DEVICE MAC RATE SECONDS   to MAC, from the device's own address; prints what was sent
 //   numbered receive DEVICE                 until SIGTERM; prints `listening`, and at the end what came
-// Without service: from a frame's sending to its arrival, or from the last arrival to the next where frames between are missing. Arrival is
-// the kernel's time stamp, so a pause of either process is none. Kept as the longest of every 10 ms of arrival.
+// Without service: how long nothing came although frames were under way, that is from the last arrival, or from a frame's sending when that
+// was later, to its arrival; where frames between are missing, from the last arrival. So a pause of the sender is none, and nor is a queue that
+// moves. Arrival is the kernel's time stamp. Kept as the longest of every 10 ms of arrival.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -82,19 +83,19 @@ static int send_frames(const char *device, const char *to, long rate, double sec
       }
       const int done = sendmmsg(fd, batch, (unsigned)count, 0);
       if (done <= 0) {
-        // ENOBUFS: the device's queue was full, and it counted one frame as dropped.
-        refused++;
-        if (errno != ENOBUFS && errno != ENETDOWN) return 1;
+        // The device's own queue was full: this one was never on its way, and its number goes to the next.
+        if (errno != ENOBUFS) return 1;
+        refused++, skipped++, due--;
+        continue;
       }
-      const int gone = done > 0 ? done : 1;
-      sent += (uint32_t)gone;
-      due -= gone;
+      sent += (uint32_t)done;
+      due -= done;
     }
     struct timespec tick = {0, TICK_NS};
     clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
   }
-  printf("{\"sent\":%u,\"refused\":%u,\"skipped\":%u,\"seconds\":%.3f,\"pauseMs\":%.3f}\n", sent, refused, skipped,
-         (double)(wall_ns() - start) / 1e9, (double)pause / 1e6);
+  printf("{\"sent\":%u,\"refused\":%u,\"seconds\":%.3f,\"pauseMs\":%.3f}\n", sent, refused, (double)(wall_ns() - start) / 1e9,
+         (double)pause / 1e6);
   return 0;
 }
 
@@ -111,8 +112,8 @@ static void count_frame(struct count *count, const uint8_t *frame, int64_t arriv
   memcpy(&sent, frame + 18, sizeof sent);
   number = ntohl(number);
   if (count->received == 0) count->begin = arrived;
-  int64_t without = arrived - sent;
-  if (count->received > 0 && number > count->high + 1 && arrived - count->last > without) without = arrived - count->last;
+  const int whole = count->received == 0 || number <= count->high + 1;
+  const int64_t without = arrived - (whole && sent > count->last ? sent : count->last);
   if (count->received > 0 && number <= count->high) count->disorder++;
   else count->high = number;
   count->received++;

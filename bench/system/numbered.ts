@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { projectRoot } from '../root.ts';
-import { type Hosts, readCounter } from './hosts.ts';
+import type { Hosts } from './hosts.ts';
 import { Daemon, missingCommand, run } from './process.ts';
 import type { Site } from './site.ts';
 import { lastJson } from './tools.ts';
@@ -10,7 +10,10 @@ import { lastJson } from './tools.ts';
 export const SLICE_MS = 10;
 
 interface Sent {
+  /** Handed to the sender's device and taken by it. */
   readonly sent: number;
+  /** Not taken, since its queue was full: the switch did not empty it in time. */
+  readonly refused: number;
   readonly seconds: number;
   readonly pauseMs: number;
 }
@@ -28,8 +31,6 @@ interface Received {
 
 export interface NumberedReport extends Sent, Received {
   readonly lost: number;
-  /** Of these, in the sender's device, whose queue the switch did not empty in time. */
-  readonly lostAtDevice: number;
 }
 
 export interface RunningNumbers {
@@ -57,7 +58,6 @@ export async function startNumbers(site: Site, hosts: Hosts, rate: number, secon
   const [from, to] = hosts;
   const receiver = new Daemon([program, 'receive', to.device], site.cleanup, { namespace: to.namespace });
   await receiver.until(/listening/, 10);
-  const dropped = readCounter(from, 'tx_dropped');
   const command = [program, 'send', from.device, to.mac, String(rate), String(seconds)];
   const sender = new Daemon(command, site.cleanup, { namespace: from.namespace });
   return {
@@ -68,7 +68,7 @@ export async function startNumbers(site: Site, hosts: Hosts, rate: number, secon
       const received = lastJson<Received>(receiver.output);
       if (received.received === 0) throw new Error('no frame arrived');
       const lost = sent.sent - received.received - received.missed;
-      return { ...sent, ...received, lost, lostAtDevice: readCounter(from, 'tx_dropped') - dropped };
+      return { ...sent, ...received, lost };
     },
   };
 }
