@@ -44,11 +44,11 @@ function makeBatch(): Rig {
   const ports = Array.from({ length: PORTS }, (_, k) => tablePort(k + 1, { vlan: { mode: 'access', tag: VLAN } }));
   rig.publish(ports, [{ number: BRIDGE, fdbLimit: 65_536, ageing: 300 }]);
   const frame = new Uint8Array(64);
-  writeHead(frame, 0, 64, { destination: 1, source: 2, vlan: 0, serial: 0 });
+  writeHead(frame, 0, 64, { destination: 1, source: 2, vlan: 0, serial: 0, isUdp: false });
   rig.send(2, frame);
   rig.edge.turn();
   for (let k = 0; k < BATCH; k++) {
-    writeHead(frame, 0, 64, { destination: 2, source: 1000 + k, vlan: 0, serial: k });
+    writeHead(frame, 0, 64, { destination: 2, source: 1000 + k, vlan: 0, serial: k, isUdp: false });
     receiveFrame(rig.lane, 1, frame, null);
   }
   closeBatch(rig.lane, 1, 0);

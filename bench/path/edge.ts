@@ -19,6 +19,8 @@ export class BenchEdge implements Edge {
   readonly tailAtBytes: number;
   /** How many feeds send; 0 lets what is listed drain. */
   sending = 0;
+  /** Which of them is the first. */
+  first = 0;
   /** Real nanoseconds that one turn takes, set from the last repetition: the clock that ageing and residence see. */
   turnNs = 4000;
 
@@ -45,7 +47,7 @@ export class BenchEdge implements Edge {
     take(lane, this.frameBytes);
     writeClock(lane, this.turnNs);
     const feeds = this.sending;
-    for (let k = 0; k < feeds; k++) receiveBurst(this, lane, this.feeds, k);
+    for (let k = 0; k < feeds; k++) receiveBurst(this, lane, k);
     const frames = feeds * BURST_COUNT;
     i32[block + Block.SLOTS_USED] = frames;
     i32[block + Block.LARGE_USED] = 0;
@@ -78,9 +80,11 @@ function writeClock(lane: Lane, turnNs: number): void {
   lane.i32[lane.blockAt + Block.NOW_MS] = (now / 1e6) | 0;
 }
 
-function receiveBurst(edge: BenchEdge, lane: Lane, feeds: Int32Array, k: number): void {
+/** The `k`-th batch of this turn. */
+function receiveBurst(edge: BenchEdge, lane: Lane, k: number): void {
   const i32 = lane.i32;
-  const feed = k * Feed.WORDS;
+  const feeds = edge.feeds;
+  const feed = (edge.first + k) * Feed.WORDS;
   const port = feeds[feed + Feed.PORT]!;
   let head = feeds[feed + Feed.NEXT]!;
   if (head + BURST_COUNT > feeds[feed + Feed.COUNT]!) head = 0;

@@ -58,6 +58,8 @@ export interface HeadWanted {
   readonly vlan: number;
   /** Makes the head distinct: a word of its payload. */
   readonly serial: number;
+  /** A UDP packet over IPv4, each of another flow. */
+  readonly isUdp: boolean;
 }
 
 /** Writes one head of `bytes` bytes. No 8-byte cell of it is the pattern of a NaN, so that it may be moved as float64. */
@@ -70,6 +72,17 @@ export function writeHead(u8: Uint8Array, at: number, bytes: number, wanted: Hea
     u8.set([0x81, 0x00, wanted.vlan >>> 8, wanted.vlan & 0xff], type);
     type += 4;
   }
-  u8.set([0x88, 0xb5], type);
-  for (let k = 0; k < 4; k++) u8[at + 24 + k] = wanted.serial >>> (8 * k);
+  if (wanted.isUdp) writeUdp(u8, type, wanted);
+  else {
+    u8.set([0x88, 0xb5], type);
+    for (let k = 0; k < 4; k++) u8[at + 24 + k] = wanted.serial >>> (8 * k);
+  }
+}
+
+/** From the EtherType on: 10.0.x.y by the addresses' numbers, and the serial as the port that sends. */
+function writeUdp(u8: Uint8Array, type: number, wanted: HeadWanted): void {
+  u8.set([0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0x40, 0, 64, 17, 0, 0], type);
+  u8.set([10, 0, wanted.source >>> 8, wanted.source & 0xff], type + 14);
+  u8.set([10, 0, wanted.destination >>> 8, wanted.destination & 0xff], type + 18);
+  u8.set([(wanted.serial >>> 8) & 0xff, wanted.serial & 0xff, 0x13, 0x89, 0, 26, 0, 0], type + 22);
 }

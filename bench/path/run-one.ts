@@ -6,6 +6,7 @@ import { getHeapSpaceStatistics } from 'node:v8';
 import { widenInlining } from '../../dataplane/inlining.ts';
 import { PortCell } from '../../dataplane/memory/layout.ts';
 import { addon } from '../../native/binding.ts';
+import { median } from '../statistics.ts';
 import { BURST_COUNT } from './edge.ts';
 import { PATH_SCENARIOS, type Scenario, TRAFFIC } from './scenarios.ts';
 import { busyNs, dropsOf, forget, makeStand, type Stand, spin, spinEdge, sumOf, teach } from './stand.ts';
@@ -24,11 +25,14 @@ export interface Outcome {
   readonly warmMs: number | null;
   readonly kept: number;
   readonly addressesPerSecond: readonly number[];
+  /** Nanoseconds of CPU a frame, by turns: without the bond and with it. */
+  readonly costs?: readonly { readonly plainNs: number; readonly bondNs: number }[];
 }
 
 /** How much two probes of an idle heap differ, in bytes per million frames of the shortest repetition. */
 const PROBE_NOISE_BYTES = 4096;
 const CHUNK_TURNS = 50;
+const COST_PIECES = 15;
 const YOUNG = ['new_space', 'new_large_object_space'];
 
 function elapsedNs(since: bigint): number {
@@ -150,8 +154,41 @@ function measureRate(
   };
 }
 
+/** Turns of the plain twin and of the bond by turns, so that whatever else the machine does meets both: nanoseconds a frame, pair by pair. */
+function measureCost(
+  stand: Stand,
+  scenario: Scenario,
+  seconds: number,
+  repetitions: number,
+): Omit<Outcome, 'name' | 'huge'> {
+  teach(stand);
+  const perTurn = stand.sending * BURST_COUNT;
+  const nsOf = (first: number, turns: number): number => {
+    stand.edge.first = first;
+    const { frames, cpuNs } = measured(stand, turns);
+    return cpuNs / frames;
+  };
+  for (let k = 0; k < 20; k++) for (const first of [0, stand.sending]) nsOf(first, 2000);
+  const turns = Math.max(1, Math.round((seconds * 1e9) / (nsOf(0, 20_000) * perTurn * COST_PIECES)));
+  const flooded = sumOf(stand, PortCell.FLOODED);
+  const costs = Array.from({ length: repetitions }, () => {
+    const pieces = Array.from({ length: COST_PIECES }, () => [nsOf(0, turns), nsOf(stand.sending, turns)] as const);
+    const plain = median(pieces.map(([one]) => one));
+    return { plainNs: plain, bondNs: plain + median(pieces.map(([one, other]) => other - one)) };
+  });
+  if (sumOf(stand, PortCell.FLOODED) !== flooded) throw new Error(`${scenario.name}: known addresses were flooded`);
+  checkAccounts(stand, scenario);
+  const none = { framesPerSecond: [], bytesPerMillionFrames: [], cpuShares: [], generatorNs: [], warmMs: 0 };
+  return { ...none, kept: 0, addressesPerSecond: [], costs };
+}
+
 /** RFC 2889, 5.7 and 5.8: every address is the source of one frame, then the destination of one; what is flooded then was not kept. */
-function measureLearning(stand: Stand, scenario: Scenario, repetitions: number): Omit<Outcome, 'name' | 'huge'> {
+function measureLearning(
+  stand: Stand,
+  scenario: Scenario,
+  _: number,
+  repetitions: number,
+): Omit<Outcome, 'name' | 'huge'> {
   const addressesPerSecond: number[] = [];
   const passes = Math.max(repetitions, Math.ceil(200_000 / scenario.addresses));
   let kept = scenario.addresses;
@@ -194,11 +231,9 @@ function main(): void {
   if (pinned < 0) throw new Error(`CPU ${values.cpu} can't be used (errno ${-pinned}): name another with --cpu`);
   const stand = makeStand(scenario, values.huge);
   const repetitions = Number(values.repetitions);
-  const measured =
-    scenario.kind === 'rate'
-      ? measureRate(stand, scenario, Number(values.seconds), repetitions)
-      : measureLearning(stand, scenario, repetitions);
-  const outcome: Outcome = { name: scenario.name, huge: stand.huge, ...measured };
+  const seconds = Number(values.seconds);
+  const measure = { rate: measureRate, cost: measureCost, learning: measureLearning }[scenario.kind];
+  const outcome: Outcome = { name: scenario.name, huge: stand.huge, ...measure(stand, scenario, seconds, repetitions) };
   process.stdout.write(`${JSON.stringify(outcome, null, values.json ? 0 : 2)}\n`);
 }
 

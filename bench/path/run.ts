@@ -50,6 +50,7 @@ function rowsOf(scenario: Scenario, outcome: Outcome): Row[] {
   const addresses = `${scenario.addresses.toLocaleString('en-US')} addresses`;
   const variant = `${scenario.frameBytes} B, ${addresses}`;
   const common = { subject: 'weft', against: '', how: PAIR_VALUE.absolute, variant };
+  if (scenario.kind === 'cost') return [costRow(scenario, outcome, common)];
   if (scenario.kind === 'learning') return learningRows(scenario, outcome, { ...common, variant: addresses });
   const share = median(outcome.cpuShares);
   const notes = [
@@ -78,6 +79,21 @@ function rowsOf(scenario: Scenario, outcome: Outcome): Row[] {
       bar: ALLOCATION_BAR,
     },
   ].map((measurement: Measurement) => makeRow(measurement));
+}
+
+/** What a bond adds to a frame; the pairs are nanoseconds with it and without. */
+function costRow(scenario: Scenario, outcome: Outcome, common: Pick<Measurement, 'subject' | 'variant'>): Row {
+  const pairs = (outcome.costs ?? []).map(({ plainNs, bondNs }) => ({ subject: bondNs, against: plainNs }));
+  return makeRow({
+    ...common,
+    scenario: `path ${scenario.traffic}`,
+    against: 'no bond',
+    how: PAIR_VALUE.difference,
+    unit: 'ns a frame',
+    pairs,
+    bar: scenario.bar,
+    note: outcome.huge ? 'huge pages' : '4 KiB pages',
+  });
 }
 
 function learningRows(

@@ -13,6 +13,10 @@ export const TRAFFIC = {
   flood8: 'flood8',
   /** One access port floods to four access ports and four trunks: two forms. */
   flood8Forms: 'flood8-forms',
+  /** An access port and a bond of two members, each to the other, in turns with two access ports in the same process: what the bond costs. */
+  bond: 'bond',
+  /** The same for a bond of one member that carries, which needs no hash. */
+  bondActive: 'bond-active',
 } as const;
 export type Traffic = (typeof TRAFFIC)[keyof typeof TRAFFIC];
 
@@ -22,8 +26,8 @@ export interface Scenario {
   readonly frameBytes: number;
   readonly addresses: number;
   /** 'rate': known addresses, over and over. 'learning': an empty database is taught every address once (RFC 2889, 5.7 and 5.8). */
-  readonly kind: 'rate' | 'learning';
-  /** Million frames a second. */
+  readonly kind: 'rate' | 'learning' | 'cost';
+  /** Million frames a second; of a cost, nanoseconds a frame more than its plain twin. */
   readonly bar: Bar | null;
 }
 
@@ -35,6 +39,7 @@ const ADDRESSES = [
   ['1m', 1_000_000],
 ] as const;
 const BAR_1K: Bar = { direction: 'at least', must: 20, aim: 40 };
+const BAR_BOND: Bar = { direction: 'at most', must: 6, aim: 3 };
 const BAR_1M: Bar = { direction: 'at least', must: 6, aim: 15 };
 
 function rate(traffic: Traffic, frameBytes: number, addresses: number, tail: string, bar: Bar | null = null): Scenario {
@@ -53,6 +58,8 @@ function allScenarios(): Scenario[] {
   }
   found.push(rate(TRAFFIC.flood8Forms, 64, 1024, ''));
   found.push(rate(TRAFFIC.push, 64, 1024, ''), rate(TRAFFIC.pop, 64, 1024, ''));
+  for (const traffic of [TRAFFIC.bond, TRAFFIC.bondActive])
+    found.push({ name: `${traffic}-64`, traffic, frameBytes: 64, addresses: 1024, kind: 'cost', bar: BAR_BOND });
   for (const [name, addresses] of [...ADDRESSES.slice(1), ['256k', 262_144] as const]) {
     found.push({
       name: `learning-${name}`,

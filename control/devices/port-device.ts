@@ -23,6 +23,12 @@ export interface PortDevice {
   missed?(): Readonly<Record<string, number>>;
   /** How often somebody connected, and was refused, since it was opened; only where somebody connects. */
   readonly tallies?: Readonly<{ connections: number; refusedClients: number; refusedMessages: number }>;
+  /** What a bond asks of its member's device: bits per second where known, and its own address. */
+  readonly link?: { readonly speed: number | null; readonly mac: string | null };
+  /** Number of its record among the bonds; only a bond has one. */
+  readonly bond?: number;
+  /** The document changed what changes while it runs. */
+  configure?(model: PortModel): void;
   /** Lets go of everything. No worker serves it any more when this is called; it says nothing to its host afterwards. */
   close(): Promise<void>;
 }

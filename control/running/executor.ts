@@ -89,6 +89,7 @@ export class Executor {
     for (const state of states) {
       state.leaving = true;
       if (state.device?.by === 'opener') state.device.retire();
+      this.#base.bonds.hear(state);
     }
   }
 
@@ -114,6 +115,7 @@ export class Executor {
       for (const state of states) state.missedBase = kernel.base(state);
       await this.#base.publish();
       await this.#attach(states);
+      for (const state of states) this.#base.bonds.hear(state);
       await this.#base.addEntries(states);
     } catch (error) {
       await this.#leave(states);
@@ -185,6 +187,7 @@ export class Executor {
       await devices.change({ ...before, device }, { ...after, device });
     }
     state.model = action.after;
+    if (state.device?.by === 'opener') state.device.device.configure?.(action.after);
     // Addresses that were learned under the old VLANs would lead frames to a port that no longer carries them.
     if (action.keys.includes('vlan')) counters.flushPort(state.number);
     if (action.keys.includes('fdb') || action.keys.includes('vlan')) await this.#changeEntries(state, action);

@@ -19,8 +19,10 @@ import type { Log } from '../log.ts';
 import type { FdbEntryModel, PortModel } from '../model/model.ts';
 import type { SwitchEvent } from '../switch.ts';
 import type { NewOrder, WorkerPool } from '../workers/pool.ts';
+import type { Bonds } from './bonds.ts';
 import type { Counters } from './counters.ts';
 import { macKeys } from './fdb-reader.ts';
+
 import type { KernelLosses } from './kernel-losses.ts';
 import type { OpenedBacking, PortBook, PortState } from './port-book.ts';
 
@@ -39,6 +41,7 @@ export class Foundation {
   readonly counters: Counters;
   readonly kernel: KernelLosses;
   readonly devices: TapDevices<OpenedTap>;
+  readonly bonds: Bonds;
   /** What opens ports of kinds other than `tap`. */
   readonly openers: Partial<Record<PortModel['kind'], PortOpener>>;
   /** What happens to devices, for those that follow one of their own. */
@@ -56,7 +59,7 @@ export class Foundation {
   #publishing: Promise<void> = Promise.resolve();
 
   constructor(
-    parts: Pick<Foundation, 'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices'> &
+    parts: Pick<Foundation, 'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices' | 'bonds'> &
       Partial<Pick<Foundation, 'openers' | 'links'>>,
   ) {
     this.view = parts.view;
@@ -66,6 +69,7 @@ export class Foundation {
     this.counters = parts.counters;
     this.kernel = parts.kernel;
     this.devices = parts.devices;
+    this.bonds = parts.bonds;
     this.openers = parts.openers ?? {};
     this.links = parts.links ?? new LinkEvents();
   }

@@ -14,12 +14,14 @@ import type { Log } from '../log.ts';
 import { DEFAULT_FDB_LIMIT, fromDocument, type Model } from '../model/model.ts';
 import { WorkerPool } from '../workers/pool.ts';
 import { Announcer } from './announcer.ts';
+import { Bonds } from './bonds.ts';
 import { Captures } from './captures.ts';
 import { Counters } from './counters.ts';
 import { attachmentOf } from './executor.ts';
 import { formatKeys } from './fdb-reader.ts';
 import { Foundation } from './foundation.ts';
 import { IDLES } from './idles.ts';
+import { Injector } from './injector.ts';
 import { KernelLosses } from './kernel-losses.ts';
 import { otherNamespaces, removeLeftovers, usedNamespaces } from './leftovers.ts';
 import { Metrics } from './metrics-source.ts';
@@ -52,13 +54,17 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const links = new LinkEvents();
   const netdev = netdevOpener({ native, links, log: options.log });
   const book = new PortBook();
-  const announcer = new Announcer(view, book, () => native.kick(0));
+  const counters = new Counters(view);
+  const injector = new Injector(view, () => native.kick(0));
+  const announcer = new Announcer(book, injector);
+  const bonds = new Bonds(view, book, counters, injector, (event) => base.emit(event));
   const base = new Foundation({
     view,
     native,
     log: options.log,
     book,
-    counters: new Counters(view),
+    counters,
+    bonds,
     kernel: new KernelLosses(native),
     links,
     devices: new TapDevices<OpenedTap>({
@@ -68,7 +74,11 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
         close: ({ handle }) => native.closeDevice(handle),
       },
     }),
-    openers: { ...makeOpeners(native, (bridge, port, mac) => announcer.announce(bridge, port, mac)), netdev },
+    openers: {
+      ...makeOpeners(native, (bridge, port, mac) => announcer.announce(bridge, port, mac)),
+      netdev,
+      bond: bonds,
+    },
   });
   const captures = new Captures(view, () => base.pool);
   base.idle = IDLES[model.workers.idle];
@@ -130,6 +140,7 @@ function openPool(base: Foundation, model: Model, captures: Captures): WorkerPoo
       captures: captures.orders(),
     }),
     onDeath: () => {},
+    onPunted: () => base.bonds.drain(),
     onRestart: (worker, reason) =>
       base.emit({ type: 'worker-restarted', time: new Date().toISOString(), worker, reason }),
     onMoved: ({ key0, key1, bridge, from, to }) => {

@@ -81,7 +81,11 @@ export class OpenedPort implements PortHost, OpenedBacking {
   }
 
   changed(): void {
-    if (this.#serving) this.#base.deviceChanged(this);
+    if (!this.#serving) return;
+    // A bond obeys at once what its member's link does; tables follow in their turn.
+    const state = this.#base.book.byNumber(this.#number);
+    if (state !== undefined) this.#base.bonds.hear(state);
+    this.#base.deviceChanged(this);
   }
 
   aside<T>(change: () => T | Promise<T>): Promise<T> {

@@ -155,6 +155,11 @@ export class PortBook {
     return [...this.#bridges.values()].find((bridge) => bridge.number === number);
   }
 
+  /** The port, or null where there is none. */
+  find(bridge: string, name: string): PortState | null {
+    return this.#ports.get(`${bridge}/${name}`) ?? null;
+  }
+
   port(bridge: string, name: string): PortState {
     const found = this.#ports.get(`${this.bridge(bridge).model.name}/${name}`);
     if (found === undefined)
@@ -214,7 +219,7 @@ export class PortBook {
       const peer = model.kind === 'patch' ? this.#ports.get(`${model.peer.bridge}/${model.peer.port}`) : undefined;
       return {
         number: state.number,
-        bridge: bridge.number,
+        bridge: model.memberOf === null ? bridge.number : 0,
         kind: KINDS[model.kind],
         up: model.kind === 'patch' ? peer !== undefined : state.up,
         mtu: model.mtu,
@@ -226,7 +231,7 @@ export class PortBook {
         fdbLimit: model.fdbLimit ?? 0,
         reserved: model.forwardReserved | bridge.model.forwardReserved,
         takes: takesIn(state),
-        bond: 0,
+        bond: state.device?.by === 'opener' ? (state.device.device.bond ?? 0) : 0,
         peer: peer?.number ?? 0,
       };
     });

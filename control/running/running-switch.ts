@@ -280,8 +280,8 @@ export class RunningSwitch implements api.Switch {
     return [];
   }
 
-  async commandMember(_bridge: string, port: string): Promise<void> {
-    throw new RequestError('unknown-port', `there is no bond ${port}`, null, 404);
+  commandMember(bridge: string, port: string, member: string, command: api.BondCommand): Promise<void> {
+    return this.#inTurn(async () => this.#base.bonds.command(bridge, port, member, command));
   }
 
   drops(): api.DropRow[] {

@@ -22,6 +22,8 @@ export interface PoolOptions {
   /** Called before a dead worker's place is taken: gives back what it held. */
   onDeath(index: number, reason: string): void;
   onRestart(index: number, reason: string): void;
+  /** Frames wait in a worker's ring of punts. */
+  onPunted(): void;
   onMoved(moved: Extract<Answer, { type: 'moved' }>): void;
   onFailedAttachments(index: number, failed: readonly { readonly port: number; readonly error: number }[]): void;
 }
@@ -212,6 +214,9 @@ export class WorkerPool {
       case 'done':
         thread.waiting.get(answer.id)?.resolve(answer.result);
         thread.waiting.delete(answer.id);
+        break;
+      case 'punted':
+        this.#options.onPunted();
         break;
       case 'moved':
         this.#options.onMoved(answer);

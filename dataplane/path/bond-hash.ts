@@ -4,7 +4,7 @@
 // Measured: `bond-64` of bench/path, see bench/README.md. Headers begin two bytes behind a word's start, so fields are put together from two words.
 import { BUCKETS_COUNT } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
-import { Hash } from '../tables/bond-layout.ts';
+import { Hash, mix, sourceBucket } from '../tables/bond-layout.ts';
 import { encapsulatedHash } from './encapsulated-hash.ts';
 
 const AT_MASK = 0x1fffffff;
@@ -20,14 +20,6 @@ const PORTS_BYTES = 4;
 /** Bits of the fragment word that make a packet one of several, as a little-endian read gives them. */
 const FRAGMENT_LE = 0xff3f;
 
-/** Three words into one whose every bit depends on all of theirs. */
-export function mix(seed: number, a: number, b: number, c: number): number {
-  let x = Math.imul(a ^ seed, 0x9e3779b1);
-  x = Math.imul((x ^ (x >>> 15)) + b, 0x85ebca6b);
-  x = Math.imul((x ^ (x >>> 13)) + c, 0xc2b2ae35);
-  return x ^ (x >>> 16);
-}
-
 /**
  * The bucket of a frame. `at`: the word where its head starts; `bytes`: of the head; `l3`: from its start to the network header; `vid`: its
  * VLAN. `policy` is a number of Hash.
@@ -42,7 +34,7 @@ export function bucketFor(
   seed: number,
 ): number {
   const i32 = lane.i32;
-  if (policy === Hash.VLAN_SOURCE) return mix(seed, i32[at + 2]!, i32[at + 1]! >>> 16, vid) & BUCKETS_MASK;
+  if (policy === Hash.VLAN_SOURCE) return sourceBucket(seed, i32[at + 2]!, i32[at + 1]! >>> 16, vid);
   // The word whose low half is the EtherType.
   const p = (at + ((l3 - 2) >> 2)) & AT_MASK;
   let hash = seed;

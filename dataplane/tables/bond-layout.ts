@@ -5,6 +5,7 @@
  *
  *   record   | how | hash | seed | single | count | each | traits | …   members, 32 words | …   buckets, 256 words |
  */
+import { BUCKETS_COUNT } from '../limits.ts';
 
 /** Words of a bond's record. */
 export const BondWord = {
@@ -51,3 +52,16 @@ export const Receive = { NONE: 0, UNICAST: 1, ALL: 2 } as const;
 
 /** Seconds in which a gratuitous ARP that went out by a bond is taken for a reflection when it comes back. */
 export const REFLECTED_S = 5;
+
+/** Three words into one whose every bit depends on all of theirs. */
+export function mix(seed: number, a: number, b: number, c: number): number {
+  let x = Math.imul(a ^ seed, 0x9e3779b1);
+  x = Math.imul((x ^ (x >>> 15)) + b, 0x85ebca6b);
+  x = Math.imul((x ^ (x >>> 13)) + c, 0xc2b2ae35);
+  return x ^ (x >>> 16);
+}
+
+/** The bucket of a sender: its MAC's bytes 2–5 and 0–1 as they lie in a frame, and its VLAN. Control asks it too, to tell who moved. */
+export function sourceBucket(seed: number, key0: number, low: number, vid: number): number {
+  return mix(seed, key0, low, vid) & (BUCKETS_COUNT - 1);
+}

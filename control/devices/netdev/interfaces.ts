@@ -2,6 +2,7 @@
  * What is known of an interface before weft carries its frames, and why weft may not. Many ports that open at once share one look, since
  * each costs processes. Called by netdev-device.ts on the main thread.
  */
+import { readFileSync } from 'node:fs';
 import { DeviceError } from '../../errors.ts';
 import { ipJson, type RunIp } from '../ip.ts';
 import { type Mark, parseMark } from '../marked.ts';
@@ -112,4 +113,14 @@ export function refusalOf(item: Interface, takeOver: boolean): DeviceError | nul
     `${name} ${has}: this machine would be unreachable there, since weft keeps its frames from the host’s own stack`,
     'With `take-over: true` addresses and routes move to a tap port of the bridge, and back at the end; or remove them.',
   );
+}
+
+/** What the driver says that the link carries, in bits per second; null where it says nothing, or the link is down. */
+export function speedOf(name: string): number | null {
+  try {
+    const megabits = Number(readFileSync(`/sys/class/net/${name}/speed`, 'utf8'));
+    return megabits > 0 ? megabits * 1e6 : null;
+  } catch {
+    return null;
+  }
 }

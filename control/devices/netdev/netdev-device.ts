@@ -10,7 +10,7 @@ import type { NetdevModel } from '../../model/model.ts';
 import type { LinkEvents } from '../link-events.ts';
 import type { LinkEvent } from '../link-state.ts';
 import type { PortDevice, PortHost } from '../port-device.ts';
-import { type Interface, type Interfaces, refusalOf } from './interfaces.ts';
+import { type Interface, type Interfaces, refusalOf, speedOf } from './interfaces.ts';
 import type { TakeOver } from './take-over.ts';
 
 /** An interface that is there but can't be had is tried again: what hinders it may be no event of a link. */
@@ -44,6 +44,7 @@ interface Opened {
   readonly shieldError: number;
   name: string;
   mtu: number;
+  readonly mac: string;
   adminUp: boolean;
   carrier: boolean;
   gone: boolean;
@@ -106,6 +107,11 @@ export class NetdevDevice implements PortDevice {
     if (opened === null || opened.gone) return this.#reason;
     if (!opened.adminUp) return `the link of ${opened.name} was set down`;
     return opened.carrier ? null : `${opened.name} has no carrier`;
+  }
+
+  get link(): { readonly speed: number | null; readonly mac: string | null } {
+    const opened = this.#opened;
+    return opened === null ? { speed: null, mac: null } : { speed: speedOf(opened.name), mac: opened.mac };
   }
 
   details(): Readonly<Record<string, string>> {
@@ -234,8 +240,9 @@ export class NetdevDevice implements PortDevice {
       const { slots } = RING_SLOTS.find(({ upTo }) => this.#parts.open.size < upTo)!;
       const { native } = this.#parts;
       const { handle, ifindex, takes, shieldError } = native.openNetdev(device, this.#host.workers, slots, null);
-      const { mtu, adminUp, carrier } = found;
-      opened = { handle, index: ifindex, takes, shieldError, name: device, mtu, adminUp, carrier, gone: false };
+      const { mtu, mac, adminUp, carrier } = found;
+      const link = { name: device, mtu, mac, adminUp, carrier, gone: false };
+      opened = { handle, index: ifindex, takes, shieldError, ...link };
     } catch (error) {
       const { message, code, hint } = error as Error & { code: string; hint?: string };
       const known = code === 'ENODEV' ? 'no-such-device' : code === 'EPERM' ? 'no-permission' : 'netdev-failed';

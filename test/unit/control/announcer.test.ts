@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { rarpRequest } from '../../../control/bonding/announcements.ts';
 import { Announcer } from '../../../control/running/announcer.ts';
+import { Injector } from '../../../control/running/injector.ts';
 import { PortBook } from '../../../control/running/port-book.ts';
 import { InjectWord, injectRing, Way } from '../../../dataplane/inject.ts';
 import { BYTE_RING_HEAD_WORDS } from '../../../dataplane/memory/byte-ring.ts';
@@ -21,7 +22,7 @@ it('lies in worker 0’s inject ring as received from the port; other ports and 
   book.addBridge(bridge);
   const [, b] = bridge.ports.map((port) => book.addPort('br0', port));
   let kicks = 0;
-  const announcer = new Announcer(view, book, () => kicks++);
+  const announcer = new Announcer(book, new Injector(view, () => kicks++));
   announcer.announce('br0', 'nobody', MAC);
   announcer.announce('br1', 'b', MAC);
   announcer.announce('br0', 'b', 'not a MAC');

@@ -3,10 +3,12 @@ import { TapDevices } from '../../../control/devices/tap-device.ts';
 import { makeLog } from '../../../control/log.ts';
 import { fromDocument } from '../../../control/model/model.ts';
 import { plan } from '../../../control/plan/plan.ts';
+import { Bonds } from '../../../control/running/bonds.ts';
 import { Counters } from '../../../control/running/counters.ts';
 import { DeviceKeeper } from '../../../control/running/device-keeper.ts';
 import { Executor } from '../../../control/running/executor.ts';
 import { Foundation } from '../../../control/running/foundation.ts';
+import { Injector } from '../../../control/running/injector.ts';
 import { KernelLosses } from '../../../control/running/kernel-losses.ts';
 import { LinkKeeper } from '../../../control/running/link-keeper.ts';
 import { PortBook } from '../../../control/running/port-book.ts';
@@ -39,11 +41,10 @@ function fakePool(orders: NewOrder[], answers: { order: (order: NewOrder) => num
 
 /** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says. */
 export function rig(openers: Foundation['openers'] = {}) {
-  const orders: NewOrder[] = [];
-  const processes: string[] = [];
+  const [orders, processes]: [NewOrder[], string[]] = [[], []];
   const events: SwitchEvent[] = [];
   const closed: number[] = [];
-  const turn = { changes: [] as (() => Promise<void>)[] };
+  const changes: (() => Promise<void>)[] = [];
   const kernel = { down: new Set<string>(), gone: new Set<string>(), names: [] as string[] };
   const answers = { order: (_: NewOrder): number | Promise<number> => 0 };
   let handle = 0;
@@ -67,12 +68,15 @@ export function rig(openers: Foundation['openers'] = {}) {
     deviceCounters: () => '',
   } as unknown as Addon;
   const view = new View(plainArena({ workers: 1, fdbEntries: 1024 }));
-  const base = new Foundation({
+  const [book, counters] = [new PortBook(), new Counters(view)];
+  const bonds = new Bonds(view, book, counters, new Injector(view, () => undefined), (event) => base.emit(event));
+  const base: Foundation = new Foundation({
     view,
+    bonds,
     native,
     log: makeLog({ level: 'silent', stream: process.stderr, colour: false }),
-    book: new PortBook(),
-    counters: new Counters(view),
+    book,
+    counters,
     kernel: new KernelLosses(native),
     devices: new TapDevices<OpenedTap>({
       opener: {
@@ -82,16 +86,16 @@ export function rig(openers: Foundation['openers'] = {}) {
       },
       run,
     }),
-    openers,
+    openers: { bond: bonds, ...openers },
   });
   base.pool = fakePool(orders, answers);
   base.listeners.add((event) => events.push(event));
-  const later = (change: () => Promise<void>): void => void turn.changes.push(change);
+  const later = (change: () => Promise<void>): void => void changes.push(change);
   const keeper = new LinkKeeper(base, later);
   const devices = new DeviceKeeper(base, later);
   base.deviceChanged = (opened) => devices.hear(opened);
   const settle = async () => {
-    for (const change of turn.changes.splice(0)) await change();
+    for (const change of changes.splice(0)) await change();
   };
   const start = async (ports: readonly object[]) => {
     await new Executor(base).run(plan(null, modelOf(ports)).actions, []);
@@ -103,6 +107,6 @@ export function rig(openers: Foundation['openers'] = {}) {
     if (base.book.bridges().length === 0) await start([]);
     await new Executor(base).run(plan(modelOf(before), modelOf(after)).actions, []);
   };
-  const count = (type: NewOrder['type']) => orders.filter((order) => order.type === type).length;
+  const count = (type: string) => orders.filter((order) => order.type === type).length;
   return { base, keeper, kernel, answers, orders, processes, events, closed, settle, start, apply, count };
 }

@@ -55,10 +55,10 @@ describe('the layout', () => {
     }
   });
 
-  it('gives two lanes nothing in common but tables and FDB', () => {
+  it('gives two lanes nothing in common but tables, FDB and bonds', () => {
     const view = new View(plainArena({ workers: 2, fdbEntries: 1024 }));
     const [one, two] = [new Lane(view, 0), new Lane(view, 1)];
-    const shared = /^(tables|fdb|generationAt)/;
+    const shared = /^(tables|fdb|generationAt|bonds|members|reflected)/;
     for (const [name, value] of Object.entries(one) as [keyof Lane, unknown][]) {
       if (!/At(Bytes)?$/.test(name) || /^(ports|membership|bridges|flood|evict)/.test(name)) continue;
       if (shared.test(name)) expect(two[name], name).toBe(value);

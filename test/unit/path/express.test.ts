@@ -68,7 +68,8 @@ function publish(rig: Rig, change: (port: TablePort) => TablePort): void {
 
 /** Something that both switches see between two batches; what is published holds until the next. */
 function disturb(rigs: readonly Rig[], next: (below: number) => number): void {
-  const port = 1 + next(PORTS.length);
+  // Members are as their bond is: control writes both.
+  const port = 1 + next(BOND);
   const what = next(3);
   const mtu = 40 + next(200);
   for (const rig of rigs) {

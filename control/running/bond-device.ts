@@ -1,0 +1,206 @@
+/**
+ * A running bond: the bond machine (control/bonding), and what it asks for carried out in the arena, the inject ring and the port book. To
+ * its port it is a device as an interface is one, only that workers attach to its members instead. Made by bonds.ts, main thread; what it is
+ * told about a member's link it obeys before it returns.
+ */
+
+import { PortCell } from '../../dataplane/memory/layout.ts';
+import { Takes } from '../../dataplane/tables/port-layout.ts';
+import { Bond, type BondHost, type BondStatus, type Steering } from '../bonding/bond.ts';
+import type { BondTable } from '../compile/bond-table.ts';
+import type { PortDevice, PortHost } from '../devices/port-device.ts';
+import { type BondSettings, memberPort } from '../model/bond.ts';
+import type { BondModel, PortModel } from '../model/model.ts';
+import type { BondCommand } from '../switch.ts';
+import type { BondNews } from './bond-news.ts';
+import type { Counters } from './counters.ts';
+import { type Injector, Way } from './injector.ts';
+import type { PortBook, PortState } from './port-book.ts';
+
+/** What a running bond needs of the switch. */
+export interface BondParts {
+  readonly table: BondTable;
+  readonly book: PortBook;
+  readonly counters: Counters;
+  readonly injector: Injector;
+  readonly news: BondNews;
+  /** Milliseconds of a steady clock. */
+  now(): number;
+}
+
+/** Modes whose far side is a bridge that doesn't know that the members belong together. */
+const REFLECTING: readonly string[] = ['balance-slb', 'balance-tlb', 'balance-alb'];
+/** A timer can't wait longer. */
+const WAIT_MS_MAX = 0x7fff_ffff;
+/** An address for a link that has none of its own: no LACPDU goes out by it. */
+const NO_MAC = '00:00:00:00:00:00';
+
+export class BondDevice implements PortDevice, BondHost {
+  readonly handle = null;
+  readonly takes = Takes.ALL;
+  /** Number of its record. */
+  readonly bond: number;
+  readonly bridge: string;
+  readonly name: string;
+  readonly #parts: BondParts;
+  readonly #host: PortHost;
+  readonly #machine: Bond;
+  #settings: BondSettings;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** For whoever keeps it. */
+  onClosed: () => void = () => {};
+
+  constructor(parts: BondParts, number: number, model: BondModel, host: PortHost) {
+    this.#parts = parts;
+    this.bond = number;
+    this.bridge = host.bridge;
+    this.name = host.port;
+    this.#host = host;
+    this.#settings = model.settings;
+    this.#machine = new Bond(model.settings, this, parts.now());
+    this.steer(this.#machine.steering);
+    this.#arm();
+  }
+
+  get up(): boolean {
+    return this.#machine.up;
+  }
+
+  get reason(): string | null {
+    return this.#machine.reason;
+  }
+
+  get settings(): BondSettings {
+    return this.#settings;
+  }
+
+  status(): BondStatus {
+    return this.#machine.row();
+  }
+
+  details(): Readonly<Record<string, string>> {
+    const { active, members } = this.status();
+    return {
+      mode: this.#settings.mode,
+      members: members.map(({ name, state }) => `${name} (${state})`).join(', '),
+      ...(active === null ? {} : { active }),
+    };
+  }
+
+  configure(model: PortModel): void {
+    if (model.kind !== 'bond') return;
+    this.#settings = model.settings;
+    this.#do((now) => this.#machine.configure(model.settings, now));
+    this.steer(this.#machine.steering);
+  }
+
+  /** Looks at a member's port: its link, or that it is there no more. */
+  look(member: string): void {
+    const state = this.#member(member);
+    if (state === null) return;
+    const device = state.device?.by === 'opener' ? state.device : null;
+    const there = !state.leaving && (state.model.kind === 'memory' || (device?.up === true && device.handle !== null));
+    const link = { up: there, speed: device?.device.link?.speed ?? null, mac: device?.device.link?.mac ?? NO_MAC };
+    this.#do((now) => this.#machine.link(member, link, now));
+    if (state.leaving) this.#parts.table.setMember(state.number, null);
+    else this.steer(this.#machine.steering);
+  }
+
+  /** A frame that a member handed up. */
+  receive(member: string, frame: Uint8Array): void {
+    this.#do((now) => this.#machine.receive(member, frame, now));
+  }
+
+  /** Throws an Error that says why not. */
+  command(member: string, command: BondCommand): void {
+    this.#do((now) => this.#machine.command(member, command, now));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#parts.table.forget(this.bond);
+    this.onClosed();
+  }
+
+  // What the machine asks for.
+
+  steer(steering: Steering): void {
+    const own = this.#own();
+    if (own === null) return;
+    const { table } = this.#parts;
+    const { settings } = this;
+    const reflects = REFLECTING.includes(settings.mode);
+    const members = steering.carrying.flatMap((name) => this.#member(name)?.number ?? []);
+    // Who is to receive first: a peer may answer by whichever member it likes.
+    for (const [name, receive] of steering.receive) {
+      const state = this.#member(name);
+      if (state === null || state.leaving) continue;
+      const puntsSlow = settings.lacp !== null;
+      const puntsNeighbours = settings.monitor !== null;
+      table.setMember(state.number, { bond: own.number, receive, puntsSlow, puntsNeighbours, reflects });
+    }
+    table.steer(this.bond, {
+      send: steering.send,
+      hash: settings.hash,
+      seed: settings.seed,
+      members,
+      buckets: steering.buckets,
+      each: settings.packetsPerMember,
+      reflects,
+    });
+  }
+
+  sendMember(member: string, frame: Uint8Array): void {
+    const state = this.#member(member);
+    if (state !== null && !state.leaving) this.#parts.injector.inject(state.number, Way.OUT, frame);
+  }
+
+  announce(buckets: ReadonlySet<number> | null): void {
+    const own = this.#own();
+    // The machine is still at work: what it changes now must be steered before a frame goes out by it.
+    if (own !== null) setImmediate(() => !this.#closed && this.#parts.news.tell(own, this.#settings, buckets));
+  }
+
+  received(member: string): number {
+    const state = this.#member(member);
+    return state === null ? 0 : this.#parts.counters.cell(state.number, PortCell.RX_FRAMES);
+  }
+
+  loads(): Float64Array {
+    return this.#parts.table.units(this.bond);
+  }
+
+  changed(reason: string): void {
+    this.#host.changed();
+    const own = this.#own();
+    if (own !== null) this.#parts.news.changed(own, this.#machine, reason);
+  }
+
+  /** Something happens to the machine, which may want to be woken at another time for it. */
+  #do(step: (now: number) => void): void {
+    if (this.#closed) return;
+    try {
+      step(this.#parts.now());
+    } finally {
+      this.#arm();
+    }
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const { wakeAt } = this.#machine;
+    if (this.#closed || wakeAt === Number.POSITIVE_INFINITY) return;
+    const wait = Math.min(WAIT_MS_MAX, Math.max(0, Math.ceil(wakeAt - this.#parts.now())));
+    this.#timer = setTimeout(() => this.#do((now) => this.#machine.tick(now)), wait).unref();
+  }
+
+  #own(): PortState | null {
+    return this.#parts.book.find(this.bridge, this.name);
+  }
+
+  #member(name: string): PortState | null {
+    return this.#parts.book.find(this.bridge, memberPort(this.name, name));
+  }
+}

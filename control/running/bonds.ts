@@ -1,0 +1,100 @@
+/**
+ * The bonds of a running switch: opens them for their ports, tells each what its members' ports do, and hands them the frames that workers
+ * handed up. Made once by open.ts; main thread.
+ */
+import { BONDS_MAX, PUNT_RING_BYTES } from '../../dataplane/limits.ts';
+import { BYTE_RING_HEAD_WORDS, ByteRing } from '../../dataplane/memory/byte-ring.ts';
+import { Header, Punt, workerRegion } from '../../dataplane/memory/layout.ts';
+import type { View } from '../../dataplane/memory/view.ts';
+import { BondTable } from '../compile/bond-table.ts';
+import type { PortDevice, PortHost, PortOpener } from '../devices/port-device.ts';
+import { DeviceError, RequestError } from '../errors.ts';
+import type { BondModel, PortModel } from '../model/model.ts';
+import type { BondCommand, SwitchEvent } from '../switch.ts';
+import { BondDevice, type BondParts } from './bond-device.ts';
+import { BondNews } from './bond-news.ts';
+import type { Counters } from './counters.ts';
+import type { Injector } from './injector.ts';
+import type { PortBook, PortState } from './port-book.ts';
+
+export class Bonds implements PortOpener {
+  readonly #view: View;
+  readonly #book: PortBook;
+  readonly #parts: BondParts;
+  readonly #rings: readonly ByteRing[];
+  readonly #open = new Map<string, BondDevice>();
+
+  constructor(view: View, book: PortBook, counters: Counters, injector: Injector, emit: (event: SwitchEvent) => void) {
+    this.#view = view;
+    this.#book = book;
+    const news = new BondNews({ view, book, injector, emit });
+    this.#parts = { table: new BondTable(view), book, counters, injector, news, now: () => performance.now() };
+    this.#rings = Array.from({ length: view.layout.workers }, (_, worker) => {
+      return new ByteRing(view.i32, workerRegion(view.layout, Header.PUNT_AT, worker), PUNT_RING_BYTES);
+    });
+  }
+
+  /** A bond's device. Rejects with a DeviceError when there are too many. */
+  async open(model: PortModel, host: PortHost): Promise<PortDevice> {
+    const used = new Set([...this.#open.values()].map(({ bond }) => bond));
+    const number = Array.from({ length: BONDS_MAX - 1 }, (_, k) => k + 1).find((one) => !used.has(one));
+    if (number === undefined)
+      throw new DeviceError('too-many-bonds', `${host.bridge}/${host.port}: at most ${BONDS_MAX - 1} bonds`);
+    const device = new BondDevice(this.#parts, number, model as BondModel, host);
+    const key = `${host.bridge}/${host.port}`;
+    this.#open.set(key, device);
+    device.onClosed = () => this.#open.get(key) === device && this.#open.delete(key);
+    return device;
+  }
+
+  /** A port's device came, went or changed. Only members' matter. */
+  hear({ bridge, model }: PortState): void {
+    if (model.memberOf === null) return;
+    this.#open.get(`${bridge}/${model.memberOf}`)?.look(nameIn(model));
+  }
+
+  of(bridge: string, name: string): BondDevice | undefined {
+    return this.#open.get(`${bridge}/${name}`);
+  }
+
+  /** Gives every frame that workers handed up to the bond whose member received it. */
+  drain(): void {
+    const { i32, u8 } = this.#view;
+    for (const ring of this.#rings) {
+      for (let record = ring.peek(); record >= 0; record = ring.peek()) {
+        const state = this.#book.byNumber(i32[record + Punt.PORT]!);
+        const at = (record + BYTE_RING_HEAD_WORDS) << 2;
+        const frame = u8.slice(at, at + i32[record + Punt.BYTES]!);
+        ring.release(record);
+        if (state === undefined || state.model.memberOf === null) continue;
+        this.#open.get(`${state.bridge}/${state.model.memberOf}`)?.receive(nameIn(state.model), frame);
+      }
+    }
+  }
+
+  /** Carries out what somebody orders. Throws a RequestError. */
+  command(bridge: string, port: string, member: string, command: BondCommand): void {
+    const { model } = this.#book.port(bridge, port);
+    const bond = this.of(bridge, port);
+    if (model.kind !== 'bond' || bond === undefined)
+      throw new RequestError('no-bond', `${bridge}/${port} is no bond but a ${model.kind} port`, null, 409);
+    const names = model.settings.members.map(({ name }) => name);
+    if (!names.includes(member))
+      throw new RequestError(
+        'unknown-member',
+        `bond ${port} has no member ${member}`,
+        `there are: ${names.join(', ')}`,
+        404,
+      );
+    try {
+      bond.command(member, command);
+    } catch (error) {
+      throw new RequestError('refused', (error as Error).message, null, 409);
+    }
+  }
+}
+
+/** A member's name in its bond. */
+export function nameIn(model: PortModel): string {
+  return model.name.slice(model.memberOf!.length + 1);
+}
