@@ -40,6 +40,26 @@ export interface OpenedNetdev {
   readonly shieldError: number;
 }
 
+/** A link as it is now, or was when it was removed (`gone`). */
+export interface LinkNotice {
+  readonly type: 'link';
+  /** The kernel's number of its namespace; null: of the monitor's own. */
+  readonly nsid: number | null;
+  readonly gone: boolean;
+  readonly index: number;
+  readonly name: string;
+  readonly adminUp: boolean;
+  readonly carrier: boolean;
+  readonly mtu: number;
+}
+
+/** A namespace got a number, or ended or lost it (`gone`). */
+export interface NetnsNotice {
+  readonly type: 'netns';
+  readonly nsid: number;
+  readonly gone: boolean;
+}
+
 export interface Addon {
   /** Name and value of every size and offset that both sides use. */
   abi(): Record<string, number>;
@@ -88,6 +108,14 @@ export interface Addon {
   closeDescriptor(fd: number): void;
   /** Calls back while `fd` is ready, again and again until it is read or written. Close it before the descriptor; closing twice is nothing. */
   watch(fd: number, what: 'read' | 'write' | 'both', callback: WatchCallback): { close(): void };
+
+  /**
+   * A descriptor for `watch` that becomes readable when something happens to links of this namespace, or to the numbers that namespaces have
+   * in it; with `numbered` to links of namespaces that have one, which needs CAP_NET_BROADCAST (EPERM).
+   */
+  openLinkMonitor(numbered: boolean): number;
+  /** What came since, oldest first. Throws ENOBUFS when the kernel had to leave something out: look, and open another monitor. */
+  readLinkMonitor(fd: number, numbered: boolean): (LinkNotice | NetnsNotice)[];
 
   /** A guest's device, of which `workers` workers will serve a part each. Its handle. */
   openGuest(workers: number): number;

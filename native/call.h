@@ -26,7 +26,8 @@ inline std::string text(const Napi::CallbackInfo& info, size_t index) {
 void export_socket_calls(Napi::Env env, Napi::Object exports);
 /// addon-netdev.cc: interfaces that exist already.
 void export_netdev_calls(Napi::Env env, Napi::Object exports);
-
+/// addon-link.cc: what happens to links.
+void export_link_calls(Napi::Env env, Napi::Object exports);
 /// addon-guest.cc: memory and rings of guests.
 void export_guest_calls(Napi::Env env, Napi::Object exports);
 

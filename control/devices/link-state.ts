@@ -72,13 +72,14 @@ export class LinkState {
     return [{ type: 'device-vanished', time, netns, device: known.name, index }];
   }
 
-  /** Events of a whole namespace as it is now. */
-  replace(time: number, netns: string | null, sights: readonly LinkSight[]): LinkEvent[] {
+  /** Events of a whole namespace as it is now, but for the links in `newer`, of which something newer is known. */
+  replace(time: number, netns: string | null, sights: readonly LinkSight[], newer: ReadonlySet<number>): LinkEvent[] {
     const present = new Set(sights.map(({ index }) => index));
-    const gone = [...this.#of(netns).keys()].filter((index) => !present.has(index));
+    const gone = [...this.#of(netns).keys()].filter((index) => !present.has(index) && !newer.has(index));
+    const seen = sights.filter(({ index }) => !newer.has(index));
     return [
       ...gone.flatMap((index) => this.vanish(time, netns, index)),
-      ...sights.flatMap((sight) => this.see(time, netns, sight)),
+      ...seen.flatMap((sight) => this.see(time, netns, sight)),
     ];
   }
 

@@ -1,16 +1,14 @@
 /**
  * Reports what happens to devices and namespaces while the switch runs. Made by the running switch on the main thread.
  *
- * One `ip monitor` with `all-nsid` hears every namespace that has an nsid here; a monitor in each would be a process in
- * each, and would keep a deleted namespace and its devices alive. The kernel reports a namespace's end; that one
- * (again) has a name is seen in /run/netns. The monitor is started again when it dies, and what it missed is found by looking.
+ * One monitor hears every namespace that has an nsid here; a monitor in each would keep a deleted namespace and its devices alive. The
+ * kernel reports a namespace's end; that one (again) has a name is seen in /run/netns. A monitor that lost something is started again,
+ * and what it missed is found by looking.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, type FSWatcher, readFileSync, watch } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { DeviceError } from '../errors.ts';
-import { inParallel, ipBatch, ipEnvironment, ipJson, type RunIp, runIp } from './ip.ts';
-import { type LinkLine, type NetnsLine, parseMonitorLine } from './link-lines.ts';
+import { inParallel, ipBatch, ipJson, type RunIp, runIp } from './ip.ts';
+import { type Monitor, type Notice, type StartMonitor, startLinkMonitor } from './link-monitor.ts';
 import { type LinkEvent, LinkState } from './link-state.ts';
 import { devicesIn, NETNS_FOLDER, NETNS_WIDTH, netnsNames } from './marked.ts';
 
@@ -29,14 +27,6 @@ export const systemClock: WatchClock = {
   },
 };
 
-/** A running monitor: lines until it ends. */
-export interface Monitor {
-  /** Ends it; `onEnd` follows. */
-  stop(): void;
-}
-
-export type StartMonitor = (onLine: (line: string) => void, onEnd: (reason: string) => void) => Monitor;
-
 export interface LinkWatchOptions {
   readonly onEvent: (event: LinkEvent) => void;
   readonly run?: RunIp;
@@ -45,43 +35,20 @@ export interface LinkWatchOptions {
   readonly netnsFolder?: string;
 }
 
+/** Out of descriptors it can't be started again at once. */
 const RESTART_MS = 500;
-const RESTART_MAX_MS = 10_000;
+/** Between whole looks: links that change faster than they can be told must not keep the host busy with looking. */
+const REST_MS = 500;
 /** A name in /run/netns is there shortly before the namespace is mounted on it. */
 const POLL_MS = 1000;
-/** A monitor that was just started may not listen yet: a second look finds what fell between. */
-const SETTLE_MS = 300;
 
-const CAP_NET_BROADCAST = 11n;
-
-/** Who may hear all namespaces does; an ordinary user, who has no devices elsewhere, hears his own. `status` is the text of /proc/self/status. */
-export function monitorArguments(status: string): string[] {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  const all = ((effective >> CAP_NET_BROADCAST) & 1n) === 1n ? ['nsid', 'all-nsid'] : [];
-  return ['-o', 'monitor', 'link', ...all];
+/** A look that is under way. */
+interface Look {
+  /** Of namespaces that it has not seen yet: taken after it has, so that the newest sight wins. */
+  pending: Notice[];
+  /** Links of each namespace that were heard of meanwhile: what the look sees of them may be older. */
+  readonly newer: Map<string | null, Set<number>>;
 }
-
-/** Plain child_process: execa took 60–110 ms of every start to load (measured 2026-11, Node 20). */
-export const startIpMonitor: StartMonitor = (onLine, onEnd) => {
-  const args = monitorArguments(readFileSync('/proc/self/status', 'utf8'));
-  const env = { ...process.env, ...ipEnvironment() };
-  const child = spawn('ip', args, { stdio: ['ignore', 'pipe', 'pipe'], env });
-  const stop = () => void child.kill();
-  let ended = false;
-  const end = (reason: string): void => {
-    process.off('exit', stop);
-    if (!ended) onEnd(reason);
-    ended = true;
-  };
-  // A monitor whose reader is gone would go on until the next event.
-  process.on('exit', stop);
-  child.on('error', (error) => end(`ip monitor could not be run: ${error.message}`));
-  child.on('close', (code, signal) => end(`ip monitor ended with ${code ?? signal}`));
-  // Out of descriptors it has no pipes, only the error. `ip` reports an overrun on stderr and goes on; only a new look shows what was lost.
-  child.stderr?.on('data', stop);
-  if (child.stdout) createInterface({ input: child.stdout }).on('line', onLine);
-  return { stop };
-};
 
 export class LinkWatch {
   readonly #options: Required<LinkWatchOptions>;
@@ -92,18 +59,20 @@ export class LinkWatch {
   #folder: FSWatcher | null = null;
   #cancelPoll = (): void => {};
   #cancelRestart = (): void => {};
-  #cancelSettle = (): void => {};
+  #cancelRest = (): void => {};
   #seeking = false;
-  #restartMs = RESTART_MS;
-  /** Looks run one after the other; lines that arrive during one are taken after it, so that the newest sight wins. */
+  /** Looks run one after the other. */
   #looking: Promise<void> = Promise.resolve();
-  #pending: (LinkLine | NetnsLine)[] | null = null;
+  #look: Look | null = null;
+  /** Whether a whole look was not long ago, and whether another is wanted since. */
+  #resting = false;
+  #wanted = false;
   #closed = false;
 
   constructor(options: LinkWatchOptions) {
     this.#options = {
       run: runIp,
-      startMonitor: startIpMonitor,
+      startMonitor: startLinkMonitor,
       clock: systemClock,
       netnsFolder: NETNS_FOLDER,
       ...options,
@@ -114,7 +83,7 @@ export class LinkWatch {
   async start(namespaces: Iterable<string> = []): Promise<void> {
     for (const netns of namespaces) this.#watched.add(netns);
     this.#startMonitor();
-    await this.#look([null, ...this.#watched], true);
+    await this.#lookAt([null, ...this.#watched], true);
     this.#watchFolder();
     this.#poll();
   }
@@ -129,14 +98,14 @@ export class LinkWatch {
     }
     const added = [...wanted].filter((netns) => !this.#watched.has(netns));
     for (const netns of added) this.#watched.add(netns);
-    await this.#look(added, true);
+    await this.#lookAt(added, true);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelPoll();
     this.#cancelRestart();
-    this.#cancelSettle();
+    this.#cancelRest();
     this.#folder?.close();
     this.#monitor?.stop();
     await this.#looking.catch(() => undefined);
@@ -148,78 +117,114 @@ export class LinkWatch {
 
   #startMonitor(): void {
     this.#monitor = this.#options.startMonitor(
-      (line) => this.#hear(line),
-      (reason) => this.#monitorEnded(reason),
+      (notice) => this.#hear(notice),
+      (reason) => this.#restart(reason),
     );
-    this.#cancelSettle = this.#options.clock.after(SETTLE_MS, () => this.#lookAgain());
   }
 
-  /** A whole look whose failure is no news: the next restart of the monitor looks again. */
-  #lookAgain(): void {
-    void this.#look([null, ...this.#watched], false).catch(() => undefined);
-  }
-
-  #monitorEnded(reason: string): void {
+  #restart(reason: string): void {
     this.#monitor = null;
-    this.#cancelSettle();
     if (this.#closed) return;
-    this.#cancelRestart = this.#options.clock.after(this.#restartMs, () => {
+    try {
       this.#startMonitor();
-      this.#emit([{ type: 'monitor-restarted', time: this.#options.clock.now(), reason }]);
-      this.#lookAgain();
-    });
-    this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MAX_MS);
-  }
-
-  #hear(text: string): void {
-    const line = parseMonitorLine(text);
-    if (line === null || this.#closed) return;
-    this.#restartMs = RESTART_MS;
-    if (this.#pending !== null) this.#pending.push(line);
-    else this.#take(line);
-  }
-
-  #take(line: LinkLine | NetnsLine): void {
-    const time = this.#options.clock.now();
-    if (line.type === 'netns') {
-      const netns = this.#names.get(line.nsid);
-      if (!line.gone || netns === undefined) return;
-      this.#names.delete(line.nsid);
-      if (this.#state.forget(netns)) this.#emit([{ type: 'netns-deleted', time, netns }]);
+    } catch {
+      this.#cancelRestart = this.#options.clock.after(RESTART_MS, () => this.#restart(reason));
       return;
     }
-    const netns = line.nsid === null ? null : this.#names.get(line.nsid);
-    if (netns === undefined || (netns !== null && !this.#state.knows(netns))) return;
-    this.#emit(line.gone ? this.#state.vanish(time, netns, line.index) : this.#state.see(time, netns, line));
+    this.#emit([{ type: 'monitor-restarted', time: this.#options.clock.now(), reason }]);
+    this.#lookAgain();
+  }
+
+  /** A whole look; one that fails is tried again. */
+  #lookAgain(): void {
+    this.#wanted = true;
+    if (this.#resting || this.#closed) return;
+    this.#resting = true;
+    this.#wanted = false;
+    const rest = (): void => {
+      if (this.#closed) return;
+      this.#cancelRest = this.#options.clock.after(REST_MS, () => {
+        this.#resting = false;
+        if (this.#wanted) this.#lookAgain();
+      });
+    };
+    void this.#lookAt([null, ...this.#watched], false)
+      .catch(() => {
+        this.#wanted = true;
+      })
+      .then(rest);
+  }
+
+  /** What is known is told at once, also while a look is under way. */
+  #hear(notice: Notice): void {
+    if (this.#closed) return;
+    if (this.#look !== null && !this.#isNews(notice, this.#look)) this.#look.pending.push(notice);
+    else this.#take(notice);
+  }
+
+  /** Whether a notice needn't wait for the look; then the look is told that it has something older. */
+  #isNews(notice: Notice, look: Look): boolean {
+    if (notice.type !== 'link') return false;
+    const netns = this.#netnsOf(notice.nsid);
+    if (netns === undefined || !this.#state.knows(netns)) return false;
+    const newer = look.newer.get(netns);
+    if (newer === undefined) look.newer.set(netns, new Set([notice.index]));
+    else newer.add(notice.index);
+    return true;
+  }
+
+  /** undefined: a namespace that nobody asked for. */
+  #netnsOf(nsid: number | null): string | null | undefined {
+    return nsid === null ? null : this.#names.get(nsid);
+  }
+
+  #take(notice: Notice): void {
+    const time = this.#options.clock.now();
+    const netns = this.#netnsOf(notice.nsid);
+    if (netns === undefined) return;
+    if (notice.type === 'link') {
+      if (netns !== null && !this.#state.knows(netns)) return;
+      const { index } = notice;
+      this.#emit(notice.gone ? this.#state.vanish(time, netns, index) : this.#state.see(time, netns, notice));
+    } else if (notice.gone && netns !== null) {
+      this.#names.delete(notice.nsid);
+      if (this.#state.forget(netns)) this.#emit([{ type: 'netns-deleted', time, netns }]);
+    }
+  }
+
+  /** Takes what waited, or as much of it as is known by now. */
+  #takePending(look: Look): void {
+    for (const notice of look.pending.splice(0)) this.#hear(notice);
   }
 
   /** Looks at namespaces as they are; `quiet`: what is found is no event. */
-  #look(namespaces: readonly (string | null)[], quiet: boolean): Promise<void> {
+  #lookAt(namespaces: readonly (string | null)[], quiet: boolean): Promise<void> {
     const look = this.#looking.then(() => (this.#closed ? undefined : this.#lookNow(namespaces, quiet)));
     this.#looking = look.catch(() => undefined);
     return look;
   }
 
   async #lookNow(namespaces: readonly (string | null)[], quiet: boolean): Promise<void> {
-    this.#pending = [];
+    const look: Look = { pending: [], newer: new Map() };
+    this.#look = look;
     try {
       const there = await this.#number(namespaces.filter((netns) => netns !== null));
       const visible = namespaces.filter((netns) => netns === null || there.has(netns));
-      await inParallel(visible, NETNS_WIDTH, (netns) => this.#lookAt(netns, quiet));
+      await inParallel(visible, NETNS_WIDTH, (netns) => this.#lookIn(netns, quiet, look));
     } finally {
-      const lines = this.#pending;
-      this.#pending = null;
-      for (const line of lines) this.#take(line);
+      this.#look = null;
+      this.#takePending(look);
     }
   }
 
-  async #lookAt(netns: string | null, quiet: boolean): Promise<void> {
+  async #lookIn(netns: string | null, quiet: boolean, look: Look): Promise<void> {
     const { run, clock } = this.#options;
     try {
       const devices = await devicesIn(run, netns);
       if (netns !== null && !this.#watched.has(netns)) return;
-      const events = this.#state.replace(clock.now(), netns, devices);
+      const events = this.#state.replace(clock.now(), netns, devices, look.newer.get(netns) ?? new Set());
       if (!quiet) this.#emit(events);
+      this.#takePending(look);
     } catch (error) {
       if (netns === null || !(error instanceof DeviceError) || error.code !== 'no-such-netns') throw error;
     }
@@ -270,7 +275,7 @@ export class LinkWatch {
     const candidates = missing.filter((netns) => named.has(netns));
     if (candidates.length === 0) return;
     this.#seeking = true;
-    void this.#look(candidates, true)
+    void this.#lookAt(candidates, true)
       .then(() => {
         const time = this.#options.clock.now();
         const appeared = candidates.filter((netns) => this.#state.knows(netns) && this.#watched.has(netns));

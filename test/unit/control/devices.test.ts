@@ -1,14 +1,10 @@
-/** Devices without devices: what is asked of `ip`, what its answers and its monitor's lines mean. */
+/** Devices without devices: what is asked of `ip`, and what its answers mean. */
 import { describe, expect, it } from 'vitest';
 import { type IpResult, ipBatch, ipError, ipJson, type RunIp } from '../../../control/devices/ip.ts';
-import { parseMonitorLine } from '../../../control/devices/link-lines.ts';
-import { type LinkEvent, LinkState } from '../../../control/devices/link-state.ts';
-import { LinkWatch, monitorArguments, type WatchClock } from '../../../control/devices/link-watch.ts';
 import { type Device, parseMark, removeMarked } from '../../../control/devices/marked.ts';
 import { changeCommands, setupCommands } from '../../../control/devices/tap-commands.ts';
 import { TapDevices, type TapOpener } from '../../../control/devices/tap-device.ts';
 import type { TapSpec } from '../../../control/devices/tap-spec.ts';
-import { DeviceError } from '../../../control/errors.ts';
 
 const ok = (stdout = ''): IpResult => ({ exitCode: 0, stdout, stderr: '' });
 
@@ -207,153 +203,5 @@ describe('TapDevices', () => {
     });
     expect(held.outcome).toMatchObject({ error: { code: 'device-in-use' } });
     expect([...unmarked.calls, ...held.calls]).toEqual([]);
-  });
-});
-
-describe('the monitor’s lines', () => {
-  it.each([
-    [
-      '[nsid 0]50: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 9000 qdisc noop state UP group default \\    link/ether 02',
-      { type: 'link', nsid: 0, gone: false, index: 50, name: 'eth0', adminUp: true, carrier: true, mtu: 9000 },
-    ],
-    [
-      '[nsid current]Deleted 50: wd-t0: <BROADCAST> mtu 9000 qdisc noop state DOWN \\ new-netns wd-a new-ifindex 50',
-      { type: 'link', nsid: null, gone: true, index: 50, name: 'wd-t0', adminUp: false, carrier: false, mtu: 9000 },
-    ],
-    [
-      '7: veth0@if6: <UP> mtu 1500',
-      { type: 'link', nsid: null, gone: false, index: 7, name: 'veth0', adminUp: true, carrier: false, mtu: 1500 },
-    ],
-    ['[nsid current]Deleted nsid 0 (iproute2 netns name: wd-a)', { type: 'netns', gone: true, nsid: 0 }],
-    ['[nsid current]nsid 3 (iproute2 netns name: wd-a)', { type: 'netns', gone: false, nsid: 3 }],
-    ['    link/ether 02:00:00:00:00:05', null],
-    ['', null],
-  ])('%s', (line, value) => {
-    expect(parseMonitorLine(line)).toEqual(value);
-  });
-});
-
-const sight = { index: 5, name: 'a', adminUp: true, carrier: true, mtu: 1500 };
-
-describe('LinkState', () => {
-  it('tells what changed', () => {
-    const state = new LinkState();
-    const types = (events: readonly LinkEvent[]) => events.map(({ type }) => type);
-    expect(types(state.see(1, null, sight))).toEqual(['device-appeared']);
-    expect(types(state.see(1, null, sight))).toEqual([]);
-    expect(state.see(2, null, { ...sight, name: 'b', carrier: false, adminUp: false, mtu: 9000 })).toEqual([
-      { type: 'device-renamed', time: 2, netns: null, device: 'a', to: 'b', index: 5 },
-      { type: 'admin-down', time: 2, netns: null, device: 'b', index: 5 },
-      { type: 'carrier-down', time: 2, netns: null, device: 'b', index: 5 },
-      { type: 'mtu-changed', time: 2, netns: null, device: 'b', index: 5, mtu: 9000 },
-    ]);
-    expect(types(state.replace(3, null, [{ ...sight, index: 6 }]))).toEqual(['device-vanished', 'device-appeared']);
-    expect(types(state.vanish(4, null, 99))).toEqual([]);
-    expect(state.forget('never seen')).toBe(false);
-  });
-});
-
-describe('LinkWatch', () => {
-  /** A watch over a scripted monitor, a scripted `ip` and a clock that stands until it is told. */
-  function scripted() {
-    const events: LinkEvent[] = [];
-    const timers: { at: number; run: () => void }[] = [];
-    const monitors: { onLine: (line: string) => void; onEnd: (reason: string) => void; stopped: boolean }[] = [];
-    const world = { links: [{ ifindex: 5, ifname: 'a', flags: ['UP', 'LOWER_UP'], mtu: 1500 }] as object[], now: 0 };
-    const clock: WatchClock = {
-      now: () => world.now,
-      after(milliseconds, run) {
-        const timer = { at: world.now + milliseconds, run };
-        timers.push(timer);
-        return () => timers.includes(timer) && timers.splice(timers.indexOf(timer), 1);
-      },
-    };
-    const run: RunIp = async () => ok(JSON.stringify(world.links));
-    const link = new LinkWatch({
-      onEvent: (event) => events.push(event),
-      run,
-      clock,
-      netnsFolder: '/nowhere',
-      startMonitor(onLine, onEnd) {
-        const monitor = { onLine, onEnd, stopped: false };
-        monitors.push(monitor);
-        return { stop: () => Object.assign(monitor, { stopped: true }) };
-      },
-    });
-    const advance = async (milliseconds: number) => {
-      world.now += milliseconds;
-      for (const timer of timers.filter(({ at }) => at <= world.now)) {
-        timers.splice(timers.indexOf(timer), 1);
-        timer.run();
-      }
-      await new Promise((resolve) => setImmediate(resolve));
-      await new Promise((resolve) => setImmediate(resolve));
-    };
-    return { events, monitors, world, link, advance, timers };
-  }
-
-  it('reports changes, not what was there', async () => {
-    const { events, monitors, link, world } = scripted();
-    await link.start();
-    expect(events).toEqual([]);
-    world.now = 77;
-    monitors[0]!.onLine('[nsid current]5: a: <UP> mtu 1500');
-    monitors[0]!.onLine('[nsid 9]5: a: <> mtu 1500');
-    expect(events).toEqual([{ type: 'carrier-down', time: 77, netns: null, device: 'a', index: 5 }]);
-    await link.close();
-    expect(monitors[0]!.stopped).toBe(true);
-  });
-
-  it('looks again soon after the monitor started, for what fell between', async () => {
-    const { events, link, world, advance } = scripted();
-    await link.start();
-    world.links = [];
-    await advance(300);
-    expect(events.map(({ type }) => type)).toEqual(['device-vanished']);
-    await link.close();
-  });
-
-  it('starts a dead monitor again and finds what it missed', async () => {
-    const { events, monitors, link, world, advance, timers } = scripted();
-    await link.start();
-    await advance(300);
-    monitors[0]!.onEnd('killed');
-    world.links = [];
-    await advance(499);
-    expect(monitors).toHaveLength(1);
-    await advance(1);
-    expect(monitors).toHaveLength(2);
-    expect(events).toMatchObject([
-      { type: 'monitor-restarted', reason: 'killed' },
-      { type: 'device-vanished', device: 'a' },
-    ]);
-    await link.close();
-    monitors[1]!.onEnd('stopped');
-    expect(timers).toEqual([]);
-    expect(events).toHaveLength(2);
-  });
-
-  it('throws where there is no ip at all', async () => {
-    const { link } = scripted();
-    await link.close();
-    const without = new LinkWatch({
-      onEvent: () => undefined,
-      run: () => Promise.reject(new DeviceError('no-ip', 'the command ip was not found')),
-      startMonitor: () => ({ stop: () => undefined }),
-    });
-    await expect(without.start()).rejects.toMatchObject({ code: 'no-ip' });
-    await without.close();
-  });
-});
-
-describe('the monitor', () => {
-  it('hears all namespaces where it may, else its own', () => {
-    const status = (capabilities: string) => `Name:\tnode\nCapEff:\t${capabilities}\nCapBnd:\t000001ffffffffff\n`;
-    expect(monitorArguments(status('000001ffffffffff'))).toEqual(['-o', 'monitor', 'link', 'nsid', 'all-nsid']);
-    expect(monitorArguments(status('0000000000000800'))).toEqual(['-o', 'monitor', 'link', 'nsid', 'all-nsid']);
-    for (const less of ['0000000000000000', '0000000000001000']) {
-      expect(monitorArguments(status(less))).toEqual(['-o', 'monitor', 'link']);
-    }
-    expect(monitorArguments('')).toEqual(['-o', 'monitor', 'link']);
   });
 });
