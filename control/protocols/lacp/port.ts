@@ -75,8 +75,11 @@ const NO_STATE: LacpState = {
   expired: false,
 };
 
-/** Partner_Admin: whom a port assumes without LACPDUs. An individual link, in sync unless that is asked for strictly. */
-export function defaultPartner({ strict }: LacpActor): LacpEnd {
+/**
+ * Partner_Admin: whom a port assumes without LACPDUs. An individual link, in sync unless that is asked for strictly, that wants LACPDUs as
+ * often as we do: so a passive one is found within our own period.
+ */
+export function defaultPartner({ strict, short }: LacpActor): LacpEnd {
   const carries = !strict;
   return {
     systemPriority: 0,
@@ -84,7 +87,7 @@ export function defaultPartner({ strict }: LacpActor): LacpEnd {
     key: 0,
     portPriority: 0,
     port: 0,
-    state: { ...NO_STATE, synchronization: carries, collecting: carries, distributing: carries },
+    state: { ...NO_STATE, timeout: short, synchronization: carries, collecting: carries, distributing: carries },
   };
 }
 
