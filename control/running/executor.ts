@@ -110,6 +110,8 @@ export class Executor {
     const states: PortState[] = [];
     try {
       for (const add of adds) states.push(this.#enter(add));
+      // A member that is not steered yet takes nothing, wherever its frames would go.
+      for (const state of states) this.#base.bonds.hear(state);
       const { kernel } = this.#base;
       kernel.forget();
       for (const state of states) state.missedBase = kernel.base(state);

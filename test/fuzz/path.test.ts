@@ -4,7 +4,9 @@
  */
 import { Buffer } from 'node:buffer';
 import { expect, it } from 'vitest';
+import { BondTable } from '../../control/compile/bond-table.ts';
 import type { TablePort } from '../../control/compile/table-port.ts';
+import { HASH_POLICIES } from '../../control/model/bond.ts';
 import {
   FRAME_BYTES_MAX,
   HEAD_BYTES,
@@ -28,6 +30,7 @@ type Random = (below: number) => number;
 const CASES = isLong() ? 20_000_000 : 60_000;
 const BATCH = 16;
 const TAGS = ['', '', '8100000a', '8100a000', '88a80064', '8100000a8100001e', '88a8006488a800658100000a', '81000fff'];
+const SLOW = '0180c2000002';
 const MACS = [
   '020000000001',
   '020000000002',
@@ -35,11 +38,17 @@ const MACS = [
   '020000000004',
   'ffffffffffff',
   '01005e000001',
-  '0180c2000002',
+  SLOW,
   '000000000000',
 ];
 
-/** Every mode, small and large MTUs, devices that take nothing, patches through tunnels, and full tables. */
+/** Bonds: their ports, records, and members. What members receive is counted again at the bond. */
+const BONDS = [
+  { port: 40, index: 1, members: [41, 42] },
+  { port: 50, index: 2, members: [51, 52, 53] },
+];
+
+/** Every mode, small and large MTUs, devices that take nothing, patches through tunnels, bonds, and full tables. */
 function fuzzRig(): Rig {
   const rig = new Rig({ fdbEntries: 1024 });
   const ports: TablePort[] = [
@@ -63,6 +72,10 @@ function fuzzRig(): Rig {
     tablePort(10, { bridge: 3, mtu: 65_535 }),
     tablePort(30, { bridge: 3, peer: 31, vlan: { tag: 10 }, mtu: 65_535 }),
     tablePort(31, { bridge: 1, peer: 30, vlan: { tag: 10 }, mtu: 65_535 }),
+    ...BONDS.flatMap(({ port, index, members }) => [
+      tablePort(port, { bond: index, mtu: 65_535, reserved: index === 1 ? 0 : 0xffff }),
+      ...members.map((member) => tablePort(member, { bridge: 0, mtu: 65_535, takes: member & 1, learning: false })),
+    ]),
   ];
   rig.publish(
     ports,
@@ -70,6 +83,31 @@ function fuzzRig(): Rig {
   );
   place(rig, '020000000004', 10, 6, STATIC);
   return rig;
+}
+
+/** The bonds do something else: send another way, by another hash, or let other members receive. */
+function steer(table: BondTable, random: Random): void {
+  for (const { port, index, members } of BONDS) {
+    const reflects = index === 2;
+    const carrying = members.slice(0, random(members.length + 1));
+    table.steer(index, {
+      send: (['buckets', 'buckets', 'round-robin', 'broadcast', 'none'] as const)[random(5)]!,
+      hash: HASH_POLICIES[random(HASH_POLICIES.length)]!,
+      seed: random(3),
+      members: carrying,
+      buckets: Uint8Array.from({ length: 256 }, () => random(Math.max(1, carrying.length))),
+      each: random(3),
+      reflects,
+    });
+    for (const member of members)
+      table.setMember(member, {
+        bond: port,
+        receive: (['all', 'all', 'unicast', 'none'] as const)[random(4)]!,
+        puntsSlow: random(2) === 0,
+        puntsNeighbours: random(2) === 0,
+        reflects,
+      });
+  }
 }
 
 const PAYLOAD = new Uint8Array(9000);
@@ -99,6 +137,8 @@ function make(random: Random): { bytes: Uint8Array; vnet: Uint8Array | null } {
   } else {
     bytes = segment(random, vnet);
   }
+  if (kind === 1 && random(3) === 0)
+    bytes.set([0x88, 0x09].slice(0, Math.max(0, bytes.length - 12)), Math.min(12, bytes.length));
   for (let k = random(3); k > 0 && bytes.length > 0; k--) bytes[random(Math.min(bytes.length, 70))] = random(256);
   if (kind < 2 && random(2) === 0) return { bytes, vnet: null };
   if (kind < 2) for (let k = 0; k < 12; k++) vnet[k] = random(2) === 0 ? 0 : random(256);
@@ -115,9 +155,15 @@ function segment(random: Random, vnet: Uint8Array): Uint8Array {
   const family = random(2);
   const isTcp = random(2) === 0;
   const vlan = Array.from({ length: random(3) }, () => ({ vid: [10, 20, 30, 100][random(4)]! }));
-  const options = { ...LINK, ...IPS[family]!, ...L4, vlan, payload: PAYLOAD.subarray(0, random(9000)) } as Parameters<
-    typeof buildTcpFrame
-  >[0];
+  const destinationPort = [2, 4789, 6081][random(3)]!;
+  const options = {
+    ...LINK,
+    ...IPS[family]!,
+    ...L4,
+    destinationPort,
+    vlan,
+    payload: PAYLOAD.subarray(0, random(9000)),
+  } as Parameters<typeof buildTcpFrame>[0];
   const view = new DataView(vnet.buffer);
   view.setUint8(0, 1);
   view.setUint8(1, random(3) === 0 ? 0 : isTcp ? (family === 0 ? 1 : 4) : 5);
@@ -187,7 +233,9 @@ function accounts(rig: Rig): { entered: number; left: number } {
   let entered = 0;
   let left = 0;
   for (let port = 0; port <= rig.lane.portsHigh; port++) {
-    entered += rig.cell(port, PortCell.RX_FRAMES) + rig.cell(port, PortCell.REPLICATED);
+    const isBond = BONDS.some((bond) => bond.port === port);
+    entered += (isBond ? 0 : rig.cell(port, PortCell.RX_FRAMES)) + rig.cell(port, PortCell.REPLICATED);
+    left += rig.cell(port, PortCell.PUNTED);
     left += rig.cell(port, PortCell.TX_FRAMES) + rig.view.i32[rig.lane.queuesAt + port * Queue.WORDS + Queue.COUNT]!;
   }
   for (const dropped of Object.values(rig.drops())) left += dropped;
@@ -213,9 +261,12 @@ it(`${CASES} random frames: nothing throws, every fact is in bounds, everything 
       return n;
     },
   });
-  const ports = [...rig.ports.keys()];
+  const ports = [...rig.ports.keys()].filter((port) => !BONDS.some((bond) => bond.port === port));
+  const table = new BondTable(rig.view);
+  steer(table, random);
   for (let sent = 0; sent < CASES; sent += BATCH) {
     last = [];
+    if (random(30) === 0) steer(table, random);
     // Every other batch is of one port and nearly all plain, as the path's short way wants them.
     const plainPort = random(2) === 0 ? ports[random(ports.length)]! : 0;
     for (let k = 0; k < BATCH; k++) {
@@ -242,6 +293,8 @@ it(`${CASES} random frames: nothing throws, every fact is in bounds, everything 
   expect(entered).toBe(left);
   // The cases were not all refused at the door.
   expect(looked).toBeGreaterThan(CASES);
+  const punted = BONDS[0]!.members.map((member) => rig.cell(member, PortCell.PUNTED));
+  expect(punted.reduce((sum, one) => sum + one, 0)).toBeGreaterThan(0);
   const reasons = new Set(Object.keys(rig.drops()).map((name) => name.split(' ')[1]));
   for (const reason of [
     'runt',
@@ -254,6 +307,8 @@ it(`${CASES} random frames: nothing throws, every fact is in bounds, everything 
     'bad-source',
     'mtu-exceeded',
     'patch-loop',
+    'member-inactive',
+    'reflected',
   ])
     expect(reasons).toContain(reason);
 });

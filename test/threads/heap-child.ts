@@ -1,6 +1,7 @@
 /**
  * The child process of heap.test.ts, run with --expose-gc: turns with traffic, and what they left on the heap. Prints one line of JSON.
  */
+import { type BondRecord, BondTable, type MemberRecord } from '../../control/compile/bond-table.ts';
 import type { TablePort } from '../../control/compile/table-port.ts';
 import { compileTables } from '../../control/compile/tables.ts';
 import { Lane } from '../../dataplane/memory/lane.ts';
@@ -22,6 +23,12 @@ interface Scene {
   readonly ports: readonly TablePort[];
   readonly traffic: readonly Traffic[];
   readonly fdbLimit?: number;
+  readonly bond?: {
+    readonly port: number;
+    readonly members: readonly number[];
+    readonly record: Partial<BondRecord>;
+    readonly member: Partial<MemberRecord>;
+  };
 }
 
 const SCENES: Readonly<Record<string, Scene>> = {
@@ -44,11 +51,35 @@ const SCENES: Readonly<Record<string, Scene>> = {
     ports: [tablePort(1, { vlan: { tag: 10 } }), tablePort(2)],
     traffic: [{ ...NEAR, tag: TAG_10, bytes: 64 }, QUIET],
   },
+  bond: {
+    ports: [tablePort(1), tablePort(2, { bond: 1 }), tablePort(3, { bridge: 0 }), tablePort(4, { bridge: 0 })],
+    traffic: [NEAR, QUIET, FAR, FAR],
+    bond: { port: 2, members: [3, 4], record: {}, member: {} },
+  },
+  'bond that is sifted': {
+    ports: [tablePort(1), tablePort(2, { bond: 1 }), tablePort(3, { bridge: 0 }), tablePort(4, { bridge: 0 })],
+    traffic: [NEAR, QUIET, FAR, { ...FAR, destinations: 0 }],
+    bond: {
+      port: 2,
+      members: [3, 4],
+      record: { send: 'round-robin', reflects: true },
+      member: { receive: 'unicast', reflects: true, puntsSlow: true, puntsNeighbours: true },
+    },
+  },
   patch: {
     ports: [tablePort(1), tablePort(2, { bridge: 2 }), tablePort(3, { peer: 4 }), tablePort(4, { bridge: 2, peer: 3 })],
     traffic: [NEAR, FAR],
   },
 };
+
+function makeBond(view: View, { port, members, record, member }: NonNullable<Scene['bond']>): void {
+  const table = new BondTable(view);
+  const buckets = Uint8Array.from({ length: 256 }, (_, k) => k % members.length);
+  const own = { send: 'buckets', hash: 'layer3+4', seed: 0, each: 1, reflects: false } as const;
+  table.steer(1, { ...own, members, buckets, ...record });
+  const quiet = { receive: 'all', puntsSlow: false, puntsNeighbours: false, reflects: false } as const;
+  for (const one of members) table.setMember(one, { bond: port, ...quiet, ...member });
+}
 
 function turnsOf(scene: Scene): Turn {
   const view = new View(plainArena({ workers: 1, fdbEntries: 65_536 }));
@@ -61,6 +92,7 @@ function turnsOf(scene: Scene): Turn {
     scene.ports,
   );
   view.i32[Header.TABLES_GENERATION] = 1;
+  if (scene.bond !== undefined) makeBond(view, scene.bond);
   scene.traffic.forEach((traffic, k) => {
     turn.addScript(new HotPort(scene.ports[k]!.number, traffic));
   });

@@ -35,14 +35,21 @@ function bytesPerMillion(rounds: readonly Round[]): number {
   return Math.min(...telling);
 }
 
-it.each(['unicast', 'push and pop', 'flood to 8', 'new addresses that evict', 'addresses that move', 'drops', 'patch'])(
-  'a million frames leave nothing on the heap: %s',
-  (scene) => {
-    const rounds = run(scene, String(FRAMES));
-    for (const { frames } of rounds) expect(frames).toBeGreaterThanOrEqual(FRAMES);
-    expect(bytesPerMillion(rounds)).toBeLessThanOrEqual(ENGINE_BYTES);
-  },
-);
+it.each([
+  'unicast',
+  'push and pop',
+  'flood to 8',
+  'new addresses that evict',
+  'addresses that move',
+  'drops',
+  'patch',
+  'bond',
+  'bond that is sifted',
+])('a million frames leave nothing on the heap: %s', (scene) => {
+  const rounds = run(scene, String(FRAMES));
+  for (const { frames } of rounds) expect(frames).toBeGreaterThanOrEqual(FRAMES);
+  expect(bytesPerMillion(rounds)).toBeLessThanOrEqual(ENGINE_BYTES);
+});
 
 it('one object a turn would be noticed', () => {
   expect(bytesPerMillion(run('unicast', String(FRAMES), 'keep'))).toBeGreaterThan(10 * ENGINE_BYTES);
