@@ -3,6 +3,8 @@
  * Called once per scrape on the main thread. Cheap on purpose: no sums over other samples, no text beyond names.
  */
 
+import type { BondMemberRow, BondRow } from '../switch.ts';
+
 export interface PortSample {
   readonly bridge: string;
   readonly port: string;
@@ -49,6 +51,19 @@ export interface LossSample {
   readonly frames: number;
 }
 
+export interface BondMemberSample extends BondMemberRow {
+  /** It sends. */
+  readonly carrying: boolean;
+  /** Frames that it received for control: LACP, answers to probes. */
+  readonly punted: number;
+  /** Frames that control sent by it. */
+  readonly injected: number;
+}
+
+export interface BondSample extends Omit<BondRow, 'members'> {
+  readonly members: readonly BondMemberSample[];
+}
+
 export interface BridgeSample {
   readonly bridge: string;
   readonly fdbEntries: number;
@@ -70,12 +85,14 @@ export interface WorkerSample {
 }
 
 export interface MetricsSource {
+  /** Bonds are among them, their members are not. */
   ports(): readonly PortSample[];
+  bonds(): readonly BondSample[];
   bridges(): readonly BridgeSample[];
   /** Addresses forgotten before their time to make room for others, in all bridges. */
   evictions(): number;
   workers(): readonly WorkerSample[];
-  /** Frames lost in the switch. Zero entries may be among them; the text leaves them out. */
+  /** Frames lost in the switch; a bond's member is the port `bond/member`. Zero entries may be among them; the text leaves them out. */
   drops(): readonly LossSample[];
   /** Frames lost before the switch could read them. */
   missed(): readonly LossSample[];

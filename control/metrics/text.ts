@@ -5,6 +5,8 @@
  * Names, labels and units are a contract: they change only with a major version.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { bondLines } from './bond-text.ts';
+import { escaped, heading, portLabels } from './lines.ts';
 import type { LossSample, MetricsSource, PortSample } from './source.ts';
 
 /** Characters rendered between two turns of the event loop: about 1 ms. */
@@ -105,19 +107,6 @@ const PORT_METRICS: readonly PortMetric[] = [
   },
 ];
 
-function escaped(value: string): string {
-  return /[\\"\n]/.test(value) ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n') : value;
-}
-
-function heading(name: string, type: string, help: string): string {
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
-}
-
-/** `bridge="br0",port="web"` */
-function portLabels(sample: { readonly bridge: string; readonly port: string }): string {
-  return `bridge="${escaped(sample.bridge)}",port="${escaped(sample.port)}"`;
-}
-
 function* portLines(ports: readonly PortSample[], labels: readonly string[]): Generator<string> {
   for (const metric of PORT_METRICS) {
     yield heading(metric.name, metric.type, metric.help);
@@ -192,6 +181,7 @@ function* lines(source: MetricsSource): Generator<string> {
     source.missed(),
   );
   yield* lossLines('weft_dropped_frames_total', 'Frames lost in the switch, by reason.', source.drops());
+  yield* bondLines(source.bonds());
   const bridges = source.bridges();
   yield heading('weft_fdb_entries', 'gauge', 'Addresses in the forwarding database of the bridge.');
   for (const b of bridges) yield `weft_fdb_entries{bridge="${escaped(b.bridge)}"} ${b.fdbEntries}\n`;

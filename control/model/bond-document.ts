@@ -27,6 +27,11 @@ export const FLOW_MODES: readonly BondMode[] = ['balance-xor', '802.3ad'];
 /** Modes that keep each sender on one member. */
 export const SENDER_MODES: readonly BondMode[] = ['balance-tlb', 'balance-alb', 'balance-slb'];
 
+/** Does the mode lead flows by buckets? */
+export function hashes(mode: BondMode): boolean {
+  return FLOW_MODES.includes(mode) || SENDER_MODES.includes(mode);
+}
+
 /** The name that a member has, or null where its document gives none. */
 export function memberName(member: { readonly name?: unknown; readonly device?: unknown }): string | null {
   const name = member.name ?? member.device;
@@ -77,7 +82,6 @@ function monitorModel(monitor: MonitorDocument, vlan: VlanModel): MonitorModel {
 export function bondSettings(bridge: string, bond: BondDocument): BondSettings {
   const mode = bond.mode ?? DEFAULT_BOND_MODE;
   const ofFlows = FLOW_MODES.includes(mode);
-  const hashes = ofFlows || SENDER_MODES.includes(mode);
   const mac = bond.mac === undefined ? defaultMac(bridge, bond.name) : normalMac(bond.mac)!;
   const sources = bond['arp-source'] ?? [];
   return {
@@ -85,7 +89,7 @@ export function bondSettings(bridge: string, bond: BondDocument): BondSettings {
     members: bond.members.map(memberModel),
     hash: bond.hash ?? (ofFlows ? 'layer3+4' : 'vlan+srcmac'),
     seed: bond['hash-seed'] ?? 0,
-    rebalanceMs: bond['rebalance-interval'] ?? (hashes ? DEFAULT_REBALANCE_MS : 0),
+    rebalanceMs: bond['rebalance-interval'] ?? (hashes(mode) ? DEFAULT_REBALANCE_MS : 0),
     updelayMs: bond.updelay ?? 0,
     downdelayMs: bond.downdelay ?? 0,
     mac,

@@ -2,7 +2,7 @@
  * What changes of a bond while it carries traffic, in words: `mode active-backup → 802.3ad; member c added`. Pure; called by describe.ts.
  */
 import type { BondSettings, LacpModel, MemberModel, MonitorModel } from '../model/bond.ts';
-import { FLOW_MODES, SENDER_MODES } from '../model/bond-document.ts';
+import { hashes } from '../model/bond-document.ts';
 
 type Value = string | number | boolean | null | readonly string[];
 
@@ -74,14 +74,10 @@ function monitorChanges(before: MonitorModel | null, after: MonitorModel | null)
   ];
 }
 
-function hashes({ mode }: BondSettings): boolean {
-  return FLOW_MODES.includes(mode) || SENDER_MODES.includes(mode);
-}
-
 /** One text for each thing that changes; keys as the document writes them. */
 export function bondChanges(before: BondSettings, after: BondSettings): string[] {
   const ofBuckets =
-    hashes(before) && hashes(after)
+    hashes(before.mode) && hashes(after.mode)
       ? [
           ...changedText('hash', before.hash, after.hash),
           ...changedText('hash-seed', before.seed, after.seed),

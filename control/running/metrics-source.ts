@@ -1,8 +1,16 @@
 /** What a scrape reads of the running switch: samples straight from the arena. Main thread. */
 import { BlockCell, PortCell } from '../../dataplane/memory/layout.ts';
-import type { BridgeSample, LossSample, MetricsSource, PortSample, WorkerSample } from '../metrics/source.ts';
+import type {
+  BondSample,
+  BridgeSample,
+  LossSample,
+  MetricsSource,
+  PortSample,
+  WorkerSample,
+} from '../metrics/source.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
+import { bondSamples, shownPorts, speedOf, transmitted } from './show-bonds.ts';
 
 export class Metrics implements MetricsSource {
   readonly #base: Foundation;
@@ -11,10 +19,12 @@ export class Metrics implements MetricsSource {
   }
 
   ports(): PortSample[] {
-    return this.#base.book.ports().map((state) => this.#port(state));
+    return shownPorts(this.#base.book.ports()).map((state) => this.#port(state));
   }
 
-  #port({ bridge, model, number, up, device }: PortState): PortSample {
+  #port(state: PortState): PortSample {
+    const { bridge, model, number, up, device } = state;
+    const transmit = transmitted(this.#base, state);
     const cell = (which: number): number => this.#base.counters.cell(number, which);
     const residence = this.#base.counters.residence(number);
     return {
@@ -22,13 +32,13 @@ export class Metrics implements MetricsSource {
       port: model.name,
       kind: model.kind,
       up,
-      speed: model.speed,
+      speed: speedOf(this.#base, state),
       receiveFrames: cell(PortCell.RX_FRAMES),
       receiveBytes: cell(PortCell.RX_BYTES),
       receiveSegments: cell(PortCell.RX_SEGMENTS),
-      transmitFrames: cell(PortCell.TX_FRAMES),
-      transmitBytes: cell(PortCell.TX_BYTES),
-      transmitSegments: cell(PortCell.TX_SEGMENTS),
+      transmitFrames: transmit.frames,
+      transmitBytes: transmit.bytes,
+      transmitSegments: transmit.segments,
       floodFrames: cell(PortCell.FLOODED),
       fdbMoves: cell(PortCell.MOVED),
       learnLimited: cell(PortCell.LEARN_LIMITED),
@@ -36,6 +46,10 @@ export class Metrics implements MetricsSource {
       residenceSum: residence.sumNs / 1e9,
       guests: (device?.by === 'opener' ? device.device.tallies : null) ?? null,
     };
+  }
+
+  bonds(): BondSample[] {
+    return bondSamples(this.#base);
   }
 
   bridges(): BridgeSample[] {

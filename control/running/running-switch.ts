@@ -21,6 +21,7 @@ import { readFdb } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
 import { LinkKeeper } from './link-keeper.ts';
 import * as show from './show.ts';
+import { bondRows } from './show-bonds.ts';
 
 /** Orders on their way to worker 0 while addresses are flushed: one after the other a million took minutes. */
 const FLUSHED_AT_ONCE = 256;
@@ -277,7 +278,7 @@ export class RunningSwitch implements api.Switch {
   }
 
   bonds(): api.BondRow[] {
-    return [];
+    return bondRows(this.#base);
   }
 
   commandMember(bridge: string, port: string, member: string, command: api.BondCommand): Promise<void> {

@@ -9,43 +9,26 @@ import { defaultMac } from '../model/mac.ts';
 import type { PortModel } from '../model/model.ts';
 import { carriedVlans, describeVlan, type VlanModel } from '../model/vlan.ts';
 import { formatVlans, hasVlan, VLAN_MAX, type VlanBitmap } from '../model/vlan-set.ts';
-import type {
-  BridgeRow,
-  DropRow,
-  FdbFilter,
-  FdbRow,
-  PortCounts,
-  PortDetail,
-  PortRow,
-  VlanRow,
-  WorkerRow,
-} from '../switch.ts';
+import type { BridgeRow, DropRow, FdbFilter, FdbRow, PortDetail, PortRow, VlanRow, WorkerRow } from '../switch.ts';
 import { readFdb } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
+import { bondKeys, countsOf, lossesOf, shownPorts, speedOf, transmitted } from './show-bonds.ts';
 
 const SENTENCES = new Map(DROPS.map(({ name, sentence }) => [name, sentence]));
 
 export function bridgeRows(base: Foundation): BridgeRow[] {
   return base.book.bridges().map(({ number, model }) => ({
     name: model.name,
-    ports: base.book.portsOf(model.name).length,
+    ports: shownPorts(base.book.portsOf(model.name)).length,
     fdbEntries: base.counters.bridgeEntries(number),
     fdbLimit: model.fdbLimit,
     ageing: model.ageing,
   }));
 }
 
-function countsOf(base: Foundation, port: number, first: number): PortCounts {
-  return {
-    frames: base.counters.cell(port, first),
-    bytes: base.counters.cell(port, first + 1),
-    segments: base.counters.cell(port, first + 2),
-  };
-}
-
 export function portRows(base: Foundation): PortRow[] {
-  return base.book.ports().map((state) => portRow(base, state));
+  return shownPorts(base.book.ports()).map((state) => portRow(base, state));
 }
 
 function portRow(base: Foundation, state: PortState): PortRow {
@@ -61,11 +44,11 @@ function portRow(base: Foundation, state: PortState): PortRow {
     reason: state.up ? null : state.reason,
     vlan: describeVlan(model.vlan),
     mtu: model.mtu,
-    speed: model.speed,
+    speed: speedOf(base, state),
     receive: countsOf(base, number, PortCell.RX_FRAMES),
-    transmit: countsOf(base, number, PortCell.TX_FRAMES),
-    missed: base.kernel.of(state),
-    dropped: base.counters.drops(number),
+    transmit: transmitted(base, state),
+    missed: lossesOf(base, state, (one) => base.kernel.of(one)),
+    dropped: lossesOf(base, state, (one) => base.counters.drops(one.number)),
     fdbEntries: base.counters.portEntries(number),
   };
 }
@@ -87,6 +70,8 @@ function settingsOf(model: PortModel, workers: number): PortDetail['settings'] {
       return model.type === 'dgram'
         ? { type: model.type, remote: model.remote, ...groupOf(model) }
         : { type: model.type, mode: model.mode, ...groupOf(model) };
+    case 'bond':
+      return bondKeys(model.settings);
     case 'patch':
       return { peer: `${model.peer.bridge}/${model.peer.port}` };
     case 'pcap':
@@ -96,11 +81,16 @@ function settingsOf(model: PortModel, workers: number): PortDetail['settings'] {
   }
 }
 
+function ownMac(bridge: string, model: PortModel): string {
+  if (model.kind === 'bond') return model.settings.mac;
+  return model.kind === 'tap' ? model.mac : defaultMac(bridge, model.name);
+}
+
 export function portDetail(base: Foundation, state: PortState): PortDetail {
   const { bridge, model, device } = state;
   return {
     ...portRow(base, state),
-    mac: model.kind === 'tap' ? model.mac : defaultMac(bridge, model.name),
+    mac: ownMac(bridge, model),
     settings: settingsOf(model, base.pool.count),
     details: device?.by === 'opener' ? { ...device.device.details() } : {},
   };
@@ -128,7 +118,7 @@ export function fdbRows(base: Foundation, filter: FdbFilter): FdbRow[] {
 /** VLANs with equal members in one row. Ports of equal VLAN settings are asked once: a thousand trunks of every VLAN took a second. */
 export function vlanRows(base: Foundation): VlanRow[] {
   return base.book.bridges().flatMap(({ model }) => {
-    const ports = base.book.portsOf(model.name).map(({ model: port }) => port);
+    const ports = shownPorts(base.book.portsOf(model.name)).map(({ model: port }) => port);
     const classes = new Map<string, { vlan: VlanModel; carried: VlanBitmap }>();
     const classOf = ports.map(({ vlan }) => {
       const key = JSON.stringify(vlan);
@@ -170,6 +160,7 @@ export function workerRows(base: Foundation, cpus: readonly number[] | null): Wo
   });
 }
 
+/** What a bond's member lost has a row of its own, as port `bond/member`. */
 export function dropRows(base: Foundation): DropRow[] {
   return base.book.ports().flatMap((state) =>
     Object.entries(base.counters.drops(state.number)).map(([reason, frames]) => ({

@@ -305,6 +305,7 @@ export function fakeSource(change: Partial<MetricsSource> = {}): MetricsSource {
         guests: { connections: 4, refusedClients: 2, refusedMessages: 1 },
       }),
     ],
+    bonds: () => [],
     bridges: () => [{ bridge: 'br0', fdbEntries: 2, fdbLimit: 1024 }],
     evictions: () => 5,
     workers: () => [{ worker: 0, turns: 10, busySeconds: 0.5, restarts: 3, activeFlows: 1, tornReads: 6 }],
