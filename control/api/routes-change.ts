@@ -5,7 +5,9 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { Document, PortDocument } from '../config/document.ts';
 import { parseYaml, validateDocument } from '../config/load.ts';
+import { strict } from '../config/values.ts';
 import { DocumentError } from '../errors.ts';
+import { memberBody, memberParams } from './bond-schemas.ts';
 import type { AppContext } from './context.ts';
 import {
   applyBody,
@@ -18,7 +20,6 @@ import {
   portBody,
   portParams,
   savedAnswer,
-  strict,
   workerParams,
 } from './schemas.ts';
 
@@ -104,6 +105,25 @@ function fdbRoutes(app: FastifyInstance, { switch: sw }: AppContext): void {
   );
 }
 
+function bondRoutes(app: FastifyInstance, { switch: sw }: AppContext): void {
+  app.post<{ Params: z.infer<typeof memberParams>; Body: z.infer<typeof memberBody> }>(
+    '/v1/bonds/:bridge/:port/members/:member',
+    {
+      schema: {
+        summary: 'Take a member out of its bond, let it in again, or make it the active one',
+        params: memberParams,
+        body: memberBody,
+        response: { 204: nothing },
+      },
+    },
+    async (request, reply) => {
+      const { bridge, port, member } = request.params;
+      await sw.commandMember(bridge, port, member, request.body.command);
+      return reply.code(204).send();
+    },
+  );
+}
+
 function normal(mac: string): string {
   return mac.toLowerCase().replaceAll('-', ':');
 }
@@ -113,6 +133,7 @@ const dryRunQuery = strict('the query', { dryRun: z.enum(['true', 'false']).opti
 export function changeRoutes(app: FastifyInstance, context: AppContext): void {
   configRoutes(app, context);
   fdbRoutes(app, context);
+  bondRoutes(app, context);
   app.post<{ Params: z.infer<typeof workerParams> }>(
     '/v1/workers/:index/restart',
     {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { documentSchema } from '../config/document.ts';
+import { bondRow } from './bond-schemas.ts';
 import type { AppContext } from './context.ts';
 import {
   bridgeRow,
@@ -12,8 +13,8 @@ import {
   fdbQuery,
   fdbRow,
   healthAnswer,
+  lookedAtParams,
   portDetail,
-  portParams,
   portRow,
   versionAnswer,
   vlanRow,
@@ -41,12 +42,12 @@ export function readRoutes(app: FastifyInstance, context: AppContext): void {
   );
   table('/v1/bridges', 'Bridges', bridgeRow, () => sw.bridges());
   table('/v1/ports', 'Ports with their counters', portRow, () => sw.ports());
-  app.get<{ Params: z.infer<typeof portParams> }>(
+  app.get<{ Params: z.infer<typeof lookedAtParams> }>(
     '/v1/bridges/:bridge/ports/:port',
     {
       schema: {
-        summary: 'One port, with its settings and its other side',
-        params: portParams,
+        summary: 'One port, or a bond’s member as bond%2Fmember, with its settings and its other side',
+        params: lookedAtParams,
         response: { 200: portDetail },
       },
     },
@@ -54,6 +55,7 @@ export function readRoutes(app: FastifyInstance, context: AppContext): void {
   );
   table('/v1/vlans', 'Members of each VLAN', vlanRow, () => sw.vlans());
   table('/v1/workers', 'Forwarding workers', workerRow, () => sw.workers());
+  table('/v1/bonds', 'Bonds, with their members and what LACP agreed on', bondRow, () => sw.bonds());
   table('/v1/drops', 'Frames lost in the switch, by port and reason', dropRow, () => sw.drops());
   app.get<{ Querystring: z.infer<typeof fdbQuery> }>(
     '/v1/fdb',

@@ -4,14 +4,8 @@
  */
 import { z } from 'zod';
 import { documentSchema, portSchema } from '../config/document.ts';
-import { macValue, nameValue } from '../config/values.ts';
+import { macValue, nameValue, strict } from '../config/values.ts';
 import type { ApplyResult, BridgeRow, DropRow, FdbRow, PortDetail, PortRow, VlanRow, WorkerRow } from '../switch.ts';
-
-/** As in config's document: the message of an unknown key carries what is known, for problems.ts to make a sentence of. */
-export function strict<S extends z.ZodRawShape>(what: string, shape: S) {
-  const known = `${what}|${Object.keys(shape).join(',')}`;
-  return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? known : undefined) });
-}
 
 const count = z.number();
 const vlanNumber = z.number().int().min(0).max(4094);
@@ -150,6 +144,15 @@ export const applyBody = strict('the body', {
 export const portBody = portSchema;
 export const bridgeParams = z.object({ bridge: nameValue });
 export const portParams = z.object({ bridge: nameValue, port: nameValue });
+/** A port, or a bond's member as `bond/member`. */
+const portOrMember = z.string().refine(
+  (text) => {
+    const names = text.split('/');
+    return names.length <= 2 && names.every((name) => nameValue.safeParse(name).success);
+  },
+  { message: 'expected the name of a port, or of a bond’s member as up/eth1' },
+);
+export const lookedAtParams = z.object({ bridge: nameValue, port: portOrMember });
 export const workerParams = z.object({ index: z.coerce.number().int('a worker is a whole number').min(0) });
 
 export const fdbQuery = strict('the query', {
@@ -174,7 +177,7 @@ export const flushBody = strict('the body', {
 /** Bytes of the longest frame there is; more than that is everything. */
 export const SNAP_LENGTH_MAX = 262_144;
 export const captureQuery = strict('a capture', {
-  port: nameValue,
+  port: portOrMember,
   bridge: nameValue.optional(),
   direction: z.enum(['in', 'out', 'both']).default('both'),
   vlan: vlanQuery.optional(),

@@ -26,8 +26,6 @@ const KNOWN_BY: Readonly<Record<string, readonly BondMode[]>> = {
   'rebalance-interval': HASHING,
   primary: WITH_ACTIVE,
   'primary-reselect': WITH_ACTIVE,
-  // In active-backup one member carries, ever.
-  'min-links': BOND_MODES.filter((mode) => mode !== 'active-backup'),
   'packets-per-member': ['balance-rr'],
   lacp: ['802.3ad'],
   // There LACP watches, and an answer comes back by one member of the partner's choice (bonding.rst, arp_interval).

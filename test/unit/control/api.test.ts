@@ -67,6 +67,7 @@ describe('reading', () => {
     expect(routes.sort()).toEqual(
       [
         ...[
+          'bonds',
           'bridges',
           'bridges/{bridge}/ports/{port}',
           'capture',
@@ -82,6 +83,7 @@ describe('reading', () => {
         ].map((r) => `get /v1/${r}`),
         ...[
           'apply',
+          'bonds/{bridge}/{port}/members/{member}',
           'bridges/{bridge}/fdb',
           'bridges/{bridge}/ports',
           'fdb/flush',
