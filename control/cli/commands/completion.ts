@@ -4,7 +4,8 @@
  */
 import { Argument, type Command, type Option } from 'commander';
 import { socketPath } from '../../api/socket.ts';
-import type { BridgeRow, PortRow } from '../../switch.ts';
+import type { BondRow, BridgeRow, PortRow } from '../../switch.ts';
+import { bondNamed } from '../bonds.ts';
 import { type Client, makeClient } from '../client.ts';
 import { type Context, examples } from '../context.ts';
 import { print } from '../io.ts';
@@ -34,7 +35,7 @@ interface Place {
   /** The option whose value is being typed, or null. */
   readonly option: Option | null;
   /** Arguments given so far. */
-  readonly given: number;
+  readonly given: readonly string[];
 }
 
 function findOption(command: Command, flag: string): Option | undefined {
@@ -45,7 +46,7 @@ function findOption(command: Command, flag: string): Option | undefined {
 /** Walks the words before the one that is being typed. */
 function placeOf(program: Command, words: readonly string[]): Place {
   let command = program;
-  let given = 0;
+  let given: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     if (word.startsWith('-')) {
@@ -56,23 +57,30 @@ function placeOf(program: Command, words: readonly string[]): Place {
       continue;
     }
     const next = command.commands.find((child) => child.name() === word);
-    if (next === undefined) given++;
-    else [command, given] = [next, 0];
+    if (next === undefined) given.push(word);
+    else [command, given] = [next, []];
   }
   return { command, option: null, given };
 }
 
-async function portNames(client: Client, qualified: boolean): Promise<string[]> {
-  const ports = await client.get<PortRow[]>('/v1/ports');
+function qualifiedNames(ports: readonly Pick<PortRow, 'bridge' | 'name'>[], qualified: boolean): string[] {
   const full = ports.map((port) => `${port.bridge}/${port.name}`);
   if (qualified) return full;
   const once = ports.filter((port) => ports.filter((other) => other.name === port.name).length === 1);
   return [...once.map((port) => port.name), ...full];
 }
 
+/** As they are written in their bond, if there is one of that name. */
+async function memberNames(client: Client, bond: string): Promise<string[]> {
+  return bondNamed(await client.get<BondRow[]>('/v1/bonds'), bond).members.map(({ name }) => name);
+}
+
 /** Values of an argument or option by the name it is shown with; empty where only the shell knows (files). */
-async function valuesOf(name: string, client: Client, typed: string): Promise<string[]> {
-  if (name === 'port') return portNames(client, typed.includes('/'));
+async function valuesOf(name: string, client: Client, typed: string, given: readonly string[]): Promise<string[]> {
+  if (name === 'port') return qualifiedNames(await client.get<PortRow[]>('/v1/ports'), typed.includes('/'));
+  if (name === 'bond' && (given.length === 0 || given[0] === 'bonds'))
+    return qualifiedNames(await client.get<BondRow[]>('/v1/bonds'), typed.includes('/'));
+  if (name === 'member') return memberNames(client, given.at(-1) ?? '');
   if (name === 'bridge') return (await client.get<BridgeRow[]>('/v1/bridges')).map((bridge) => bridge.name);
   if (name === 'bridge/port') return (await client.get<BridgeRow[]>('/v1/bridges')).map((bridge) => `${bridge.name}/`);
   if (name === 'number')
@@ -94,16 +102,21 @@ export async function complete(program: Command, words: readonly string[], clien
     if (option.argChoices !== undefined) return fits(option.argChoices);
     return fits(
       await quietly(
-        valuesOf(option.long === '--port' || option.long === '--bridge' ? option.attributeName() : '', client, typed),
+        valuesOf(
+          option.long === '--port' || option.long === '--bridge' ? option.attributeName() : '',
+          client,
+          typed,
+          given,
+        ),
       ),
     );
   }
   if (typed.startsWith('-'))
     return fits([...command.options, ...program.options].flatMap((o) => o.long ?? []).concat('--help'));
   const names = command.commands.map((child) => child.name()).filter((name) => !name.startsWith('__'));
-  const argument = command.registeredArguments[given];
-  if (argument === undefined) return given === 0 ? fits(names) : [];
-  return fits([...names, ...(argument.argChoices ?? (await quietly(valuesOf(argument.name(), client, typed))))]);
+  const argument = command.registeredArguments[given.length];
+  if (argument === undefined) return given.length === 0 ? fits(names) : [];
+  return fits([...names, ...(argument.argChoices ?? (await quietly(valuesOf(argument.name(), client, typed, given))))]);
 }
 
 export function addCompletion(program: Command, context: Context): void {

@@ -1,6 +1,7 @@
 /** Every command beside `run` and `demo`, in the order of the help. Loaded by program.ts when `run` is not what was asked for. */
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { addBondCommands } from './bond.ts';
 import { addChangeCommands } from './change.ts';
 import { addCompletion } from './completion.ts';
 import { addFdbCommands } from './fdb.ts';
@@ -13,6 +14,7 @@ export function addOtherCommands(program: Command, context: Context): void {
   addFileCommands(program, context);
   addShowCommand(program, context);
   addPortCommands(program, context);
+  addBondCommands(program, context);
   addFdbCommands(program, context);
   addChangeCommands(program, context);
   addWatchCommands(program, context);

@@ -5,12 +5,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { RequestError } from '../../errors.ts';
 import type { ApplyResult } from '../../switch.ts';
 import { type Context, clientOf, examples } from '../context.ts';
-import { PORT_KIND_NAMES, SOCKET_TYPE_NAMES, VLAN_MODE_NAMES } from '../names.ts';
+import { BOND_MODE_NAMES, PORT_KIND_NAMES, SOCKET_TYPE_NAMES, VLAN_MODE_NAMES } from '../names.ts';
 import { findPort, splitPort } from '../ports.ts';
+import { addBondOptions, type BondOptions, bondKeys } from './bond-options.ts';
 import { addPortShow } from './port-show.ts';
 import { printResult, save } from './result.ts';
 
-interface AddOptions {
+interface AddOptions extends BondOptions {
   readonly kind: string;
   readonly device?: string;
   readonly netns?: string;
@@ -30,6 +31,7 @@ interface AddOptions {
   readonly read?: string;
   readonly write?: string;
   readonly mode?: string;
+  readonly vlanMode?: string;
   readonly tag?: number;
   readonly trunks?: readonly (number | string)[];
   readonly protected?: boolean;
@@ -60,7 +62,8 @@ function without(record: Readonly<Record<string, unknown>>): Record<string, unkn
 
 /** The port as a document says it; what was not given is not in it. */
 export function portDocument(name: string, o: AddOptions): Record<string, unknown> {
-  const vlan = without({ mode: o.mode, tag: o.tag, trunks: o.trunks });
+  const isBond = o.kind === 'bond';
+  const vlan = without({ mode: o.vlanMode ?? (isBond ? undefined : o.mode), tag: o.tag, trunks: o.trunks });
   return without({
     name,
     kind: o.kind,
@@ -73,7 +76,7 @@ export function portDocument(name: string, o: AddOptions): Record<string, unknow
     speed: o.speed,
     'take-over': o.takeOver,
     socket: o.socketPath,
-    mode: o.client === true ? 'client' : undefined,
+    mode: isBond ? o.mode : o.client === true ? 'client' : undefined,
     group: o.group,
     queues: o.queues,
     type: o.type,
@@ -86,6 +89,7 @@ export function portDocument(name: string, o: AddOptions): Record<string, unknow
     flood: o.flood === false ? false : undefined,
     learning: o.learning === false ? false : undefined,
     'fdb-limit': o.fdbLimit,
+    ...bondKeys(o),
   });
 }
 
@@ -96,7 +100,7 @@ function addOptions(command: Command): Command {
     .option('--netns <name>', 'tap: namespace to move it into')
     .option('--address <address/prefix>', 'tap: address of the device, may repeat', several)
     .option('--gateway <address>', 'tap: default gateway, may repeat', several)
-    .option('--mac <address>', 'tap: MAC address of the device')
+    .option('--mac <address>', 'tap, bond: its MAC address')
     .option('--take-over', 'netdev: its addresses and routes move to a tap port of the bridge')
     .option('--socket-path <path>', 'vhost-user, socket: where guest and weft meet (--socket is the daemon’s own)')
     .option('--client', 'vhost-user, socket: the guest listens, not weft')
@@ -107,7 +111,13 @@ function addOptions(command: Command): Command {
     .option('--peer <bridge/port>', 'patch: the other end, which must be there: a new pair is a matter of `weft apply`')
     .option('--read <file>', 'pcap: frames to receive')
     .option('--write <file>', 'pcap: where transmitted frames go')
-    .addOption(new Option('--mode <mode>', 'VLAN mode').choices(VLAN_MODE_NAMES))
+    .addOption(
+      new Option('--mode <mode>', 'VLAN mode; of a bond how it uses its members').choices([
+        ...VLAN_MODE_NAMES,
+        ...BOND_MODE_NAMES,
+      ]),
+    )
+    .addOption(new Option('--vlan-mode <mode>', 'VLAN mode, also of a bond').choices(VLAN_MODE_NAMES))
     .option('--tag <vlan>', 'access, native or service VLAN', whole)
     .option('--trunks <vlans>', 'VLANs of a trunk, as 10,20-29', vlanList)
     .option('--mtu <bytes>', 'longest payload', whole)
@@ -152,9 +162,8 @@ async function del(
 
 export function addPortCommands(program: Command, context: Context): void {
   const port = program.command('port').description('change ports of the running switch, and show one');
-  const adding = addOptions(
-    port.command('add').description('add a port').argument('<bridge/port>', 'its bridge and its name'),
-  )
+  const named = port.command('add').description('add a port').argument('<bridge/port>', 'its bridge and its name');
+  const adding = addBondOptions(addOptions(named))
     .option('--save', 'write the running document to its file afterwards')
     .option('--json', 'what was done as JSON')
     .action((text: string, options: AddOptions, self: Command) => add(context, text, options, self));
@@ -168,6 +177,8 @@ export function addPortCommands(program: Command, context: Context): void {
       'a KVM guest; then: weft port show br0/vm --qemu',
     ],
     ['port add br0/vm2 --kind netdev --device tap-vm2', 'the TAP of a guest, which QEMU holds'],
+    ['port add br0/up --kind bond --member eth1 --member eth2 --primary eth1', 'two interfaces, one in reserve'],
+    ['port add br0/lag --kind bond --mode 802.3ad --member eth1,priority=1 --member eth2 --lacp-rate fast', 'LACP'],
   );
   const deleting = port
     .command('del')

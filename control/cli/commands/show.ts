@@ -3,7 +3,9 @@
  */
 import { Argument, type Command } from 'commander';
 import type { Document } from '../../config/document.ts';
-import type { BridgeRow, DropRow, FdbRow, PortRow, VlanRow, WorkerRow } from '../../switch.ts';
+import { RequestError } from '../../errors.ts';
+import type { BondRow, BridgeRow, DropRow, FdbRow, PortRow, VlanRow, WorkerRow } from '../../switch.ts';
+import { bondNamed, bondTable, printBond } from '../bonds.ts';
 import { type Client, query } from '../client.ts';
 import { type Context, clientOf, examples } from '../context.ts';
 import { type Io, print, printJson } from '../io.ts';
@@ -109,8 +111,8 @@ function table<Row>(io: Io, rows: readonly Row[], columns: readonly Column<Row>[
 }
 
 async function fetchRows(client: Client, what: What, options: ShowOptions): Promise<unknown> {
-  // No bond and no tunnel can exist: this version's documents know no such kind.
-  if (what === 'bonds' || what === 'tunnels') return [];
+  // No tunnel can exist: this version's documents know no such kind.
+  if (what === 'tunnels') return [];
   if (what !== 'fdb') return client.get(`/v1/${what}`);
   const slash = options.port?.indexOf('/') ?? -1;
   const bridge = slash > 0 ? options.port?.slice(0, slash) : options.bridge;
@@ -135,6 +137,12 @@ async function printRows(io: Io, what: What, rows: unknown): Promise<void> {
       return table(io, rows as FdbRow[], FDB, 'no addresses');
     case 'vlans':
       return table(io, rows as VlanRow[], VLANS, 'no VLANs');
+    case 'bonds': {
+      const bonds = rows as BondRow[];
+      if (bonds.length === 0) return print(io, 'no bonds');
+      for (const line of bondTable(bonds, io)) print(io, line);
+      return;
+    }
     case 'workers':
       return table(io, rows as WorkerRow[], WORKERS, 'no workers');
     case 'drops':
@@ -145,37 +153,62 @@ async function printRows(io: Io, what: What, rows: unknown): Promise<void> {
 }
 
 async function overview(io: Io, client: Client, json: boolean): Promise<void> {
-  const whats = ['bridges', 'ports', 'workers', 'drops'] as const;
+  const whats = ['bridges', 'ports', 'bonds', 'workers', 'drops'] as const;
   const all = await Promise.all(whats.map((what) => fetchRows(client, what, {})));
   if (json) return printJson(io, Object.fromEntries(whats.map((what, i) => [what, all[i]])));
   for (const [i, what] of whats.entries()) {
+    if (what === 'bonds' && (all[i] as BondRow[]).length === 0) continue;
     if (i > 0) print(io, '');
     await printRows(io, what, all[i]);
   }
 }
 
-export function addShowCommand(program: Command, context: Context): void {
+async function show(
+  context: Context,
+  what: What | undefined,
+  bond: string | undefined,
+  options: ShowOptions,
+  self: Command,
+): Promise<void> {
   const { io } = context;
+  const client = clientOf(context, self);
+  const json = options.json === true;
+  if (what === undefined) return overview(io, client, json);
+  if (bond !== undefined && what !== 'bonds')
+    throw new RequestError(
+      'too-many-words',
+      `show ${what} takes no name ("${bond}")`,
+      '`weft port show PORT` shows one port',
+    );
+  const rows = await fetchRows(client, what, options);
+  if (bond !== undefined) {
+    const found = bondNamed(rows as BondRow[], bond);
+    return json ? printJson(io, found) : printBond(io, found);
+  }
+  if (json) printJson(io, rows);
+  else await printRows(io, what, rows);
+}
+
+export function addShowCommand(program: Command, context: Context): void {
   const command = program
     .command('show')
     .description('show what the running switch is and counts; without WHAT an overview')
     .addArgument(new Argument('[what]', 'what to show').choices(WHATS))
+    .argument('[bond]', 'bonds: this one in full, as up or br0/up')
     .option('--json', 'the API’s JSON, with every field')
     .option('--bridge <name>', 'fdb: only of this bridge')
     .option('--port <name>', 'fdb: only at this port (also br0/web)')
     .option('--vlan <number>', 'fdb: only in this VLAN')
     .option('--mac <address>', 'fdb: only this address')
-    .action(async (what: What | undefined, options: ShowOptions, self: Command) => {
-      const client = clientOf(context, self);
-      if (what === undefined) return overview(io, client, options.json === true);
-      const rows = await fetchRows(client, what, options);
-      if (options.json === true) printJson(io, rows);
-      else await printRows(io, what, rows);
-    });
+    .action((what: What | undefined, bond: string | undefined, options: ShowOptions, self: Command) =>
+      show(context, what, bond, options, self),
+    );
   examples(
     command,
     ['show ports', 'ports with state, VLAN and counters'],
     ['show fdb --vlan 10', 'where the addresses of VLAN 10 live'],
+    ['show bonds', 'bonds, their members, and who is at the other end'],
+    ['show bonds up', 'one with all that LACP knows'],
     ['show drops --json', 'what was lost, where and why'],
     ['show config > weft.yaml', 'the running document'],
   );

@@ -3,10 +3,20 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { commandWord, VALUED_OPTIONS } from '../../../control/cli/command-word.ts';
-import { PORT_KIND_NAMES, SOCKET_TYPE_NAMES, VLAN_MODE_NAMES } from '../../../control/cli/names.ts';
+import {
+  BOND_MODE_NAMES,
+  HASH_POLICY_NAMES,
+  LACP_MODE_NAMES,
+  LACP_RATE_NAMES,
+  PORT_KIND_NAMES,
+  SOCKET_TYPE_NAMES,
+  VLAN_MODE_NAMES,
+} from '../../../control/cli/names.ts';
 import { buildProgram } from '../../../control/cli/program.ts';
+import { LACP_MODES, LACP_RATES } from '../../../control/config/bond-schema.ts';
 import { PORT_KINDS, VLAN_MODES } from '../../../control/config/document.ts';
 import { SOCKET_TYPES } from '../../../control/config/kind-keys.ts';
+import { BOND_MODES, HASH_POLICIES } from '../../../control/model/bond.ts';
 import { apiRig } from './api-rig.ts';
 import { startWeft, weft } from './cli-rig.ts';
 
@@ -64,6 +74,7 @@ describe('weft show', () => {
     expect(Object.keys(JSON.parse((await weft(rig, 'show --json')).out))).toEqual([
       'bridges',
       'ports',
+      'bonds',
       'workers',
       'drops',
     ]);
@@ -293,7 +304,7 @@ describe('usage', () => {
       }
     };
     walk(await buildProgram({ io, exitCode: 0 }, undefined), '');
-    expect(commands).toHaveLength(20);
+    expect(commands).toHaveLength(25);
     for (const command of commands) {
       const { code, out } = await weft(rig, `${command} --help`);
       expect([command, code]).toEqual([command, 0]);
@@ -345,5 +356,8 @@ describe('usage', () => {
     expect(PORT_KIND_NAMES).toEqual(PORT_KINDS);
     expect(VLAN_MODE_NAMES).toEqual(VLAN_MODES);
     expect(SOCKET_TYPE_NAMES).toEqual(SOCKET_TYPES);
+    expect(BOND_MODE_NAMES).toEqual(BOND_MODES);
+    expect(HASH_POLICY_NAMES).toEqual(HASH_POLICIES);
+    expect([LACP_MODE_NAMES, LACP_RATE_NAMES]).toEqual([LACP_MODES, LACP_RATES]);
   });
 });
