@@ -204,8 +204,39 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     await vi.waitFor(() => expect(port.up).toBe(false));
     expect(port.reason).toBe("the guest's driver has not started its rings");
     front.leave();
-    await vi.waitFor(() => expect(port.reason).toMatch(/^no front end/));
+    await vi.waitFor(() => expect(port.reason).toBe(`no front end is connected to ${path()}`));
     await expectNothingLeft();
+  });
+
+  it('tells why the last front end got nowhere, until one does', async () => {
+    const port = await open();
+    const none = `no front end is connected to ${path()}; the last one`;
+    connect().leave();
+    await vi.waitFor(() => expect(port.reason).toBe(`${none} left before its rings ran (queue pairs here: 1)`));
+    const greedy = connect();
+    greedy.send(wire({ request: 8, payload: state(2, 256) }));
+    const refused = 'was refused: SET_VRING_NUM: ring 2 is not one of 2';
+    await vi.waitFor(() => expect(port.reason).toBe(`${none} ${refused}`));
+    greedy.leave();
+    const good = await connected(port);
+    good.leave();
+    await vi.waitFor(() => expect(port.reason).toBe(`no front end is connected to ${path()}`));
+    await expectNothingLeft();
+  });
+
+  it('tells what it refused of a front end that stays', async () => {
+    const port = await open();
+    const front = connect();
+    // GET_PROTOCOL_FEATURES' REPLY_ACK, agreed on; then an answer is asked for.
+    front.send(wire({ request: 16, payload: words(1n << 3n) }));
+    front.send(wire({ request: 8, flags: 9, payload: state(2, 256) }));
+    await vi.waitFor(() =>
+      expect(port.reason).toBe(
+        "the guest's driver has not started its rings; weft refused SET_VRING_NUM: ring 2 is not one of 2",
+      ),
+    );
+    front.leave();
+    await vi.waitFor(() => expect(port.reason).toMatch(/; the last one was refused: SET_VRING_NUM/));
   });
 
   it('asks for workers to be away only for what touches the guest while it runs', async () => {

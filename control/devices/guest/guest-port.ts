@@ -48,6 +48,10 @@ export class GuestPort implements PortDevice {
   #waiting: number | null = null;
   /** The rings ran since it connected. */
   #served = false;
+  /** What of this connection was refused last. */
+  #refusal: string | null = null;
+  /** Why the last connection came to nothing; null when it served its guest, or there was none. */
+  #past: string | null = null;
   #broken: string | null = null;
   #closed = false;
 
@@ -77,8 +81,12 @@ export class GuestPort implements PortDevice {
   get reason(): string | null {
     if (this.up) return null;
     if (this.#broken !== null) return `the guest broke the rules: ${this.#broken}`;
-    if (this.#session !== null) return "the guest's driver has not started its rings";
-    return this.#endpoint?.reason ?? 'it is not open';
+    if (this.#session !== null) {
+      const refused = this.#refusal === null ? '' : `; weft refused ${this.#refusal}`;
+      return `the guest's driver has not started its rings${refused}`;
+    }
+    const past = this.#past === null ? '' : `; the last one ${this.#past}`;
+    return `${this.#endpoint?.reason ?? 'it is not open'}${past}`;
   }
 
   get queues(): number {
@@ -114,6 +122,7 @@ export class GuestPort implements PortDevice {
   #begin(fd: number): void {
     this.tallies.connections++;
     this.#served = false;
+    this.#refusal = null;
     const session = new Session({ queues: this.queues, mtu: this.model.mtu }, this.#calls);
     this.#session = session;
     const onEnd = (reason: string, refused: boolean) => void this.#finish(reason, refused);
@@ -184,6 +193,7 @@ export class GuestPort implements PortDevice {
 
   async #finish(reason: string, refused: boolean): Promise<void> {
     if (refused) this.#count(reason);
+    this.#past = this.#pastOf(refused);
     const letGo = () => this.#letGo();
     // Rejected only when the port is being deleted; then `close` follows.
     if (this.handle === null) letGo();
@@ -197,6 +207,12 @@ export class GuestPort implements PortDevice {
     }
     this.#endpoint?.released(this.#served);
     this.#host.changed();
+  }
+
+  /** `refused`: weft hung up. QEMU refuses by itself to have more queues than there are, and tells only its user. */
+  #pastOf(refused: boolean): string | null {
+    if (this.#refusal !== null && (refused || !this.#served)) return `was refused: ${this.#refusal}`;
+    return this.#served ? null : `left before its rings ran (queue pairs here: ${this.queues})`;
   }
 
   /** No worker serves the device. */
@@ -220,6 +236,7 @@ export class GuestPort implements PortDevice {
 
   #count(refusal: string): void {
     this.tallies.refusedMessages++;
+    this.#refusal = refusal;
     this.tallies.lastRefusal = refusal;
   }
 }
