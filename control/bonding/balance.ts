@@ -12,7 +12,7 @@ const EXCESS_SHARE_MIN = 0.03;
 /** What a move must take off the difference, in proportion; less would only swap who is ahead. */
 const GAIN_MIN = 0.1;
 
-/** Bits per second of each bucket of late: an interval weighs twice as much as the one before it. */
+/** Bits per second of each bucket of late: what was sent counts half after a half-life. */
 export class LoadMeter {
   readonly rates = new Float64Array(BUCKETS_COUNT);
   readonly #sums = new Float64Array(BUCKETS_COUNT);
@@ -26,13 +26,14 @@ export class LoadMeter {
     this.#lastAt = now;
   }
 
-  measure(units: Float64Array, now: number): void {
-    const elapsed = (now - this.#lastAt) / 1000;
+  measure(units: Float64Array, now: number, halfLifeMs: number): void {
+    const elapsed = now - this.#lastAt;
     if (elapsed <= 0) return;
-    this.#seconds = this.#seconds / 2 + elapsed;
+    const rest = 0.5 ** (elapsed / halfLifeMs);
+    this.#seconds = this.#seconds * rest + elapsed / 1000;
     for (let bucket = 0; bucket < BUCKETS_COUNT; bucket++) {
       const sent = Math.max(0, units[bucket]! - this.#last[bucket]!);
-      this.#sums[bucket] = this.#sums[bucket]! / 2 + sent * UNIT_BITS;
+      this.#sums[bucket] = this.#sums[bucket]! * rest + sent * UNIT_BITS;
       this.rates[bucket] = this.#sums[bucket]! / this.#seconds;
     }
     this.#last = units.slice();
@@ -68,7 +69,7 @@ interface Pile {
 
 /**
  * Which buckets to move to whom, so that `rates` (bits per second of each bucket) are even over `carriers`; empty when that isn't worth
- * it. No member ends up with more in proportion to its weight than the most loaded one had.
+ * it. In proportion to weights no member ends up with more than the most loaded one had, or with less than the least loaded one had.
  */
 export function balance(
   owners: readonly (string | null)[],
@@ -77,17 +78,20 @@ export function balance(
 ): ReadonlyMap<number, string> {
   const piles = carriers.map((carrier) => pileOf(carrier, owners, rates));
   const moves = new Map<number, string>();
-  const rich = [...piles];
+  let rich = [...piles];
   while (rich.length > 0) {
     const from = rich.reduce((best, pile) => (shareOf(pile) > shareOf(best) ? pile : best));
     const to = piles.reduce((best, pile) => (shareOf(pile) < shareOf(best) ? pile : best));
     const bucket = isWorthIt(from, to) ? bestBucket(from, to, rates) : null;
-    if (bucket === null) rich.splice(rich.indexOf(from), 1);
-    else {
-      shift(bucket, from, to, rates);
-      if (owners[bucket] === to.carrier.name) moves.delete(bucket);
-      else moves.set(bucket, to.carrier.name);
+    if (bucket === null) {
+      rich.splice(rich.indexOf(from), 1);
+      continue;
     }
+    shift(bucket, from, to, rates);
+    if (owners[bucket] === to.carrier.name) moves.delete(bucket);
+    else moves.set(bucket, to.carrier.name);
+    // Another may be the least loaded now, and even who had nothing for the last one may have something for it.
+    rich = [...piles];
   }
   return moves;
 }
@@ -112,15 +116,19 @@ function isWorthIt(from: Pile, to: Pile): boolean {
   return from.load - even > Math.max(EXCESS_BITS_MIN, even * EXCESS_SHARE_MIN);
 }
 
-/** The bucket of `from` after whose move the two differ least; null when none makes the difference clearly smaller. */
+/**
+ * The bucket of `from` after whose move the two differ least; null when none makes the difference clearly smaller. Both stay between what
+ * they were: with unequal weights a smaller difference alone would let the least loaded one have less than anyone had.
+ */
 function bestBucket(from: Pile, to: Pile, rates: Float64Array): number | null {
   const before = shareOf(from) - shareOf(to);
   let best: number | null = null;
   let least = before * (1 - GAIN_MIN);
   for (const bucket of from.buckets) {
-    const rate = rates[bucket]!;
-    const after = Math.abs(before - rate / from.carrier.weight - rate / to.carrier.weight);
-    if (after < least) {
+    const given = rates[bucket]! / from.carrier.weight;
+    const taken = rates[bucket]! / to.carrier.weight;
+    const after = Math.abs(before - given - taken);
+    if (after < least && Math.max(given, taken) <= before) {
       least = after;
       best = bucket;
     }

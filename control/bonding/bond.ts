@@ -21,8 +21,8 @@ import { Watch } from './watch.ts';
 export type { BondHost, MemberLink, Reception, Steering } from './host.ts';
 export type { BondStatus } from './status.ts';
 
-/** Between measurements of load where nobody asked for rebalancing. Milliseconds. */
-const MEASURE_MS = 10_000;
+/** Between measurements of load at most: the counters behind it have 32 bits. Milliseconds. */
+const MEASURE_MS_MAX = 10_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class Bond {
@@ -36,9 +36,10 @@ export class Bond {
   #way: Way;
   #steering: Steering;
   #reason: string | null;
-  /** Null while no buckets are in use. */
+  /** Null while buckets lead to one, or nowhere. */
   #meter: LoadMeter | null = null;
   #measureAt = NEVER;
+  #rebalanceAt = NEVER;
   #lastActive: string | null = null;
   #failovers = 0;
   #moved = 0;
@@ -84,7 +85,7 @@ export class Bond {
     for (const member of this.#members.values()) member.delay.retime(settings, now);
     this.#watch.configure(settings, this.#list(), now);
     if (settings.primary !== primary || settings.primaryReselect !== primaryReselect) this.#election.forgetChoice();
-    if (settings.rebalanceMs !== rebalanceMs && this.#meter !== null) this.#measureAt = now + this.#interval();
+    if (settings.rebalanceMs !== rebalanceMs && this.#meter !== null) this.#plan(now);
     this.#settle(now);
   }
 
@@ -120,7 +121,7 @@ export class Bond {
   tick(now: number): void {
     for (const { delay } of this.#members.values()) delay.advance(now);
     this.#watch.tick(now);
-    const moved = now >= this.#measureAt ? this.#measure(now) : new Set<number>();
+    const moved = this.#meter !== null && now >= this.#measureAt ? this.#measure(this.#meter, now) : undefined;
     this.#settle(now, moved);
   }
 
@@ -173,19 +174,23 @@ export class Bond {
     this.#election.choose(member.name);
   }
 
-  #interval(): number {
-    return this.#settings.rebalanceMs || MEASURE_MS;
+  /** Rebalancing is due an interval after `now`, or never. */
+  #plan(now: number): void {
+    const { rebalanceMs } = this.#settings;
+    this.#rebalanceAt = rebalanceMs === 0 ? NEVER : now + rebalanceMs;
+    this.#measureAt = Math.min(now + MEASURE_MS_MAX, this.#rebalanceAt);
   }
 
-  /** Takes loads, and evens them out where that is asked for; answers the buckets that moved. */
-  #measure(now: number): Set<number> {
+  /** Takes loads, and evens them out when that is due; answers the buckets that moved. */
+  #measure(meter: LoadMeter, now: number): Set<number> {
     const { mode, rebalanceMs } = this.#settings;
-    this.#measureAt = now + this.#interval();
-    this.#meter!.measure(this.#host.loads(), now);
-    if (rebalanceMs === 0 || this.#way === 'single') return new Set();
+    meter.measure(this.#host.loads(), now, rebalanceMs || MEASURE_MS_MAX);
+    this.#measureAt = Math.min(now + MEASURE_MS_MAX, this.#rebalanceAt);
+    if (now < this.#rebalanceAt) return new Set();
+    this.#plan(now);
     const carrying = this.#steering.carrying.map((name) => this.#members.get(name)!);
     const carriers = carriersOf(carrying, mode === 'balance-tlb' || mode === 'balance-alb');
-    const moves = balance(this.#buckets.owners, this.#meter!.rates, carriers);
+    const moves = balance(this.#buckets.owners, meter.rates, carriers);
     for (const [bucket, to] of moves) this.#buckets.move(bucket, to);
     this.#moved += moves.size;
     return new Set(moves.keys());
@@ -259,14 +264,15 @@ export class Bond {
     this.#lastActive = active;
   }
 
-  /** Loads are measured while buckets are in use. */
+  /** Loads are measured while buckets lead to several. */
   #meterAt(now: number): void {
-    if (this.#steering.send !== 'buckets') {
+    const { send, carrying } = this.#steering;
+    if (send !== 'buckets' || carrying.length < 2) {
       this.#meter = null;
       this.#measureAt = NEVER;
     } else if (this.#meter === null) {
       this.#meter = new LoadMeter(this.#host.loads(), now);
-      this.#measureAt = now + this.#interval();
+      this.#plan(now);
     }
   }
 

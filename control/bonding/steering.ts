@@ -40,14 +40,20 @@ export function graceOf(way: Way): Reception {
 /**
  * What upstream must hear of when `before` became `after` and `moved` buckets lead elsewhere: null everything, undefined nothing. Upstream
  * learns senders by link where it doesn't hold the links for one. So it must hear of every bucket that moves, also by rebalancing: who
- * is silent since would else be sought on a link that no later announcement names.
+ * is silent since would else be sought on a link that no later announcement names. Of links held for one it hears when all are others
+ * than before, as with another aggregator: they may lead to another switch.
  */
 export function announcementOf(
   before: { readonly steering: Steering; readonly way: Way },
   after: { readonly steering: Steering; readonly way: Way },
   moved: ReadonlySet<number>,
 ): ReadonlySet<number> | null | undefined {
-  if (!hasActive(after.way) || after.steering.carrying.length === 0) return undefined;
+  const { carrying } = after.steering;
+  if (carrying.length === 0) return undefined;
+  if (!hasActive(after.way)) {
+    const isElsewhere = !carrying.some((name) => before.steering.carrying.includes(name));
+    return isElsewhere && after.way === 'aggregate' ? null : undefined;
+  }
   if (!hasActive(before.way) || before.steering.carrying.length === 0) return null;
   if (moved.size === 0) return undefined;
   return moved.size === after.steering.buckets.length ? null : moved;
