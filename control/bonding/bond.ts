@@ -201,7 +201,7 @@ export class Bond {
     const members = this.#list();
     this.#heed(members, now);
     const { lacp } = this.#watch;
-    const before = { steering: this.#steering, way: this.#way, isUp: this.up };
+    const before = { steering: this.#steering, way: this.#way };
     this.#way = wayOf(this.#settings.mode, lacp !== null && this.#settings.lacp!.fallback && !lacp.negotiated);
     const carrying = this.#carriers(members);
     const usable = members.filter((member) => member.usable).length;
@@ -276,21 +276,15 @@ export class Bond {
     }
   }
 
-  #tell(before: { steering: Steering; way: Way; isUp: boolean }, moved: ReadonlySet<number>): void {
+  #tell(before: { steering: Steering; way: Way }, moved: ReadonlySet<number>): void {
     const buckets = announcementOf(before, { steering: this.#steering, way: this.#way }, moved);
     if (buckets !== undefined) this.#host.announce(buckets);
-    const { steering, isUp } = before;
-    if (
-      isUp === this.up &&
-      steering.active === this.#steering.active &&
-      isSameList(steering.carrying, this.#steering.carrying)
-    )
-      return;
     const view = this.#view();
     const whyNot = (name: string) => {
       const member = this.#members.get(name);
       return member === undefined ? 'it is no member any more' : (reasonOf(view, member) ?? '');
     };
-    this.#host.changed(describeChange(steering, this.#steering, whyNot));
+    const reason = describeChange(before.steering, this.#steering, whyNot);
+    if (reason !== null) this.#host.changed(reason);
   }
 }

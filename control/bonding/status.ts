@@ -113,8 +113,8 @@ export function downReason(settings: BondSettings, way: Way, usable: number, car
   return `${carrying} of at least ${least} members carry`;
 }
 
-/** One sentence on what became of a bond; `whyNot` tells why a member doesn't carry. */
-export function describeChange(before: Steering, after: Steering, whyNot: (member: string) => string): string {
+/** One sentence on who carries now and didn't, or no more; null when all is as it was. `whyNot` tells why a member doesn't carry. */
+export function describeChange(before: Steering, after: Steering, whyNot: (member: string) => string): string | null {
   const isNew = (member: string) => !before.carrying.includes(member);
   const lost = before.carrying.filter((member) => !after.carrying.includes(member));
   const parts = lost.map((member) => `${member} no longer carries: ${whyNot(member)}`);
@@ -122,7 +122,7 @@ export function describeChange(before: Steering, after: Steering, whyNot: (membe
     parts.push(after.active === null ? 'none is active' : `${after.active} is active`);
   const joined = after.carrying.filter((member) => isNew(member) && member !== after.active);
   if (joined.length > 0) parts.push(`${joined.join(', ')} ${joined.length === 1 ? 'carries' : 'carry'}`);
-  return parts.join('; ');
+  return parts.length === 0 ? null : parts.join('; ');
 }
 
 /** Why `member` doesn't carry; null when it does. */
