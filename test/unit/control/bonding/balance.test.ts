@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { balance, type Carrier, carriersOf, LoadMeter } from '../../../../control/bonding/balance.ts';
 import { Buckets } from '../../../../control/bonding/buckets.ts';
-import { mix } from '../../../../dataplane/path/bond-hash.ts';
+import type { Lane } from '../../../../dataplane/memory/lane.ts';
+import { bucketFor } from '../../../../dataplane/path/bond-hash.ts';
+import { Hash } from '../../../../dataplane/tables/bond-layout.ts';
 import { randomFrom, seedFor } from '../../../seed.ts';
 
 const M = 1e6;
@@ -74,6 +76,16 @@ describe('which buckets move', () => {
       false,
     );
     expect(balance(owners, rates, same).size).toBe(1);
+  });
+
+  it('leave both members between what they were, however unequal their weights', () => {
+    const { owners, rates } = given('a: 10, b: 1');
+    const carriers = [
+      { name: 'a', weight: 1 },
+      { name: 'b', weight: 2 },
+    ];
+    // After the move the two would differ less, but a would have nothing.
+    expect(balance(owners, rates, carriers).size).toBe(0);
   });
 
   it('take an unknown speed for the slowest known', () => {
@@ -149,12 +161,21 @@ describe('measured load', () => {
   });
 });
 
-/** Flows between random addresses and ports, by the hash of layer3+4; answers what each bucket carries. */
+const L3 = 14;
+const HEAD_BYTES = 54;
+
+/** Flows of TCP between random addresses and ports, by the hash of layer3+4; answers what each bucket carries. */
 function bucketLoads(seed: number, rateOf: (random: (below: number) => number) => number): Float64Array {
   const random = randomFrom(seed);
   const loads = new Float64Array(256);
-  const word = () => random(0x1_0000_0000) | 0;
-  for (let flow = 0; flow < FLOWS; flow++) loads[mix(0, word(), word(), word()) & 255]! += rateOf(random);
+  const i32 = new Int32Array(16);
+  const u8 = new Uint8Array(i32.buffer);
+  u8.set([0x08, 0x00, 0x45], L3 - 2);
+  u8[L3 + 9] = 6;
+  for (let flow = 0; flow < FLOWS; flow++) {
+    for (let at = L3 + 12; at < L3 + 24; at++) u8[at] = random(256);
+    loads[bucketFor({ i32, u8 } as Lane, 0, HEAD_BYTES, L3, 0, Hash.LAYER34, 0)]! += rateOf(random);
+  }
   return loads;
 }
 

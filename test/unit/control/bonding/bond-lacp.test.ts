@@ -195,6 +195,13 @@ describe('targets', () => {
     ]);
   });
 
+  it('are asked as another address when a device has another', () => {
+    const stand = new Stand(settings({ mode: 'balance-slb', ...MONITORED })).start();
+    stand.monitor.heard.length = 0;
+    stand.link('b', true, { mac: '02:00:00:00:09:09' });
+    expect(stand.monitor.heard).toEqual(['remove b', 'add b 02:00:00:00:09:09']);
+  });
+
   it('are watched anew when the settings ask for others, and no more when they ask for none', () => {
     const stand = new Stand(settings(MONITORED)).start();
     stand.configure(settings({ ...MONITORED, seed: 3 }, ['b', 'c']));

@@ -316,6 +316,13 @@ describe('delays of a bond', () => {
     expect([stand.active, stand.host.order]).toEqual(['b', ['steer', 'announce', 'changed']]);
   });
 
+  it('waits for shorter ones when the settings say so', () => {
+    const stand = new Stand({ ...slow, updelayMs: 60_000 }).link('a', true).link('b', true);
+    stand.configure({ ...slow, updelayMs: 100 });
+    expect(stand.run(99).state('b')).toBe('waiting: waits 100 ms for updelay');
+    expect(stand.run(1).state('b')).toBe('standby: a is active');
+  });
+
   it('skips it for one member only, the first of the settings', () => {
     const names = ['a', 'b', 'c'];
     const stand = new Stand(settings({ mode: 'balance-xor', updelayMs: 500 }, names));
@@ -371,6 +378,12 @@ describe('settings that change under traffic', () => {
     stand.configure(settings());
     expect([stand.active, stand.host.announced, stand.receive]).toEqual(['a', [null], 'a:all b:unicast']);
     expect(stand.run(1000).receive).toBe('a:all b:none');
+  });
+
+  it('counts failovers of one mode only', () => {
+    const stand = new Stand(settings()).start().configure(settings({ mode: 'balance-rr' }));
+    stand.link('a', false).configure(settings());
+    expect([stand.active, stand.bond.row().failovers]).toEqual(['b', 0]);
   });
 
   it('min-links counts members that could carry where one does', () => {
