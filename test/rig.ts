@@ -8,6 +8,7 @@ import { compileTables } from '../control/compile/tables.ts';
 import type { VlanDocument } from '../control/config/document.ts';
 import { vlanModel } from '../control/model/vlan.ts';
 import { DROPS, REASONS_COUNT } from '../dataplane/drop.ts';
+import { Injector, injectRing } from '../dataplane/inject.ts';
 import { Lane } from '../dataplane/memory/lane.ts';
 import { Header, PORT_CELLS_COUNT, plainArena } from '../dataplane/memory/layout.ts';
 import { View } from '../dataplane/memory/view.ts';
@@ -63,11 +64,12 @@ export class Rig {
   readonly ports = new Map<number, MemoryPort>();
   #generation = 0;
 
-  constructor(options: { fdbEntries?: number; arena?: ArrayBufferLike } = {}) {
+  /** `injects`: frames from control are taken off the inject ring. */
+  constructor(options: { fdbEntries?: number; arena?: ArrayBufferLike; injects?: boolean } = {}) {
     this.view = new View(options.arena ?? plainArena({ workers: 1, fdbEntries: options.fdbEntries ?? 4096 }));
     this.lane = new Lane(this.view, 0);
     this.edge = new ClockEdge(this.lane);
-    this.turns = new Turn(this.lane, this.edge);
+    this.turns = new Turn(this.lane, this.edge, options.injects ? new Injector(injectRing(this.view, 0)) : null);
   }
 
   /** Publishes tables; makes a memory port for every port that is no patch and is not there yet. */

@@ -12,10 +12,20 @@ import { balance, carriersOf, LoadMeter } from './balance.ts';
 import { Buckets } from './buckets.ts';
 import { Election } from './election.ts';
 import type { BondHost, MemberLink, Reception, Steering } from './host.ts';
-import { BondMember } from './member.ts';
+import { BondMember, GRACE_MS } from './member.ts';
 import { type BondParts, PARTS } from './parts.ts';
 import { type BondStatus, type BondView, describeChange, downReason, reasonOf, statusOf } from './status.ts';
-import { announcementOf, graceOf, hasActive, isSameList, isSameSteering, sendOf, type Way, wayOf } from './steering.ts';
+import {
+  announcementOf,
+  graceOf,
+  hasActive,
+  isSameList,
+  isSameSteering,
+  reflectsOf,
+  sendOf,
+  type Way,
+  wayOf,
+} from './steering.ts';
 import { Watch } from './watch.ts';
 
 export type { BondHost, MemberLink, Reception, Steering } from './host.ts';
@@ -41,6 +51,8 @@ export class Bond {
   #measureAt = NEVER;
   #rebalanceAt = NEVER;
   #lastActive: string | null = null;
+  /** Until when the active member may hear what its predecessor sent. */
+  #handedUntil = NEVER;
   #failovers = 0;
   #moved = 0;
 
@@ -53,7 +65,14 @@ export class Bond {
     this.#takeMembers(settings);
     this.#watch.configure(settings, this.#list(), now);
     const receive = new Map<string, Reception>(settings.members.map(({ name }) => [name, 'none']));
-    this.#steering = { send: 'none', carrying: [], buckets: new Uint8Array(BUCKETS_COUNT), receive, active: null };
+    this.#steering = {
+      send: 'none',
+      carrying: [],
+      buckets: new Uint8Array(BUCKETS_COUNT),
+      receive,
+      active: null,
+      reflects: false,
+    };
     this.#reason = downReason(settings, this.#way, 0, 0);
   }
 
@@ -72,7 +91,7 @@ export class Bond {
 
   /** When it wants the next tick; Infinity: not before something happens. */
   get wakeAt(): number {
-    let at = Math.min(this.#watch.wakeAt, this.#measureAt);
+    let at = Math.min(this.#watch.wakeAt, this.#measureAt, this.#handedUntil);
     for (const { delay, graceUntil } of this.#members.values()) at = Math.min(at, delay.wakeAt, graceUntil ?? NEVER);
     return at;
   }
@@ -245,7 +264,10 @@ export class Bond {
       receive.set(member.name, member.receptionOf(due, isPlanned ? graceOf(this.#way) : 'none', now));
     }
     const send = carrying.length > 0 ? sendOf(this.#way) : 'none';
-    return { send, carrying, buckets: this.#buckets.indexes(carrying), receive, active };
+    if (active !== null && this.#lastActive !== null && active !== this.#lastActive) this.#handedUntil = now + GRACE_MS;
+    if (now >= this.#handedUntil) this.#handedUntil = NEVER;
+    const reflects = reflectsOf(this.#way, this.#handedUntil !== NEVER);
+    return { send, carrying, buckets: this.#buckets.indexes(carrying), receive, active, reflects };
   }
 
   /** What a member may receive by its mode. */

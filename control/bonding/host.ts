@@ -25,6 +25,8 @@ export interface Steering {
   readonly receive: ReadonlyMap<string, Reception>;
   /** Who takes frames to many of slb, tlb and alb, and everything of active-backup; null none. */
   readonly active: string | null;
+  /** Frames of our own may come back by other members: each that comes in is looked at. */
+  readonly reflects: boolean;
 }
 
 /** Called from within the bond's methods; none of these may call the bond back before it has returned. */

@@ -32,6 +32,14 @@ export function hasActive(way: Way): boolean {
   return way === 'single' || way === 'senders';
 }
 
+/**
+ * Whether upstream's bridge brings our own frames back to us: always where several members send to it; where one does, while what went
+ * out by the one before may still be under way to its successor.
+ */
+export function reflectsOf(way: Way, isHandedOver: boolean): boolean {
+  return way === 'senders' || (way === 'single' && isHandedOver);
+}
+
 /** What a member that was taken out by plan still receives: of links that upstream holds for one, a frame comes by one only. */
 export function graceOf(way: Way): Reception {
   return hasActive(way) ? 'unicast' : 'all';
@@ -63,6 +71,7 @@ export function isSameSteering(a: Steering, b: Steering): boolean {
   return (
     a.send === b.send &&
     a.active === b.active &&
+    a.reflects === b.reflects &&
     isSameList(a.carrying, b.carrying) &&
     isSameList(a.buckets, b.buckets) &&
     a.receive.size === b.receive.size &&

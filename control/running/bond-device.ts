@@ -28,8 +28,6 @@ export interface BondParts {
   now(): number;
 }
 
-/** Modes whose far side is a bridge that doesn't know that the members belong together. */
-const REFLECTING: readonly string[] = ['balance-slb', 'balance-tlb', 'balance-alb'];
 /** A timer can't wait longer. */
 const WAIT_MS_MAX = 0x7fff_ffff;
 /** An address for a link that has none of its own: no LACPDU goes out by it. */
@@ -131,7 +129,6 @@ export class BondDevice implements PortDevice, BondHost {
     if (own === null) return;
     const { table } = this.#parts;
     const { settings } = this;
-    const reflects = REFLECTING.includes(settings.mode);
     const members = steering.carrying.flatMap((name) => this.#member(name)?.number ?? []);
     // Who is to receive first: a peer may answer by whichever member it likes.
     for (const [name, receive] of steering.receive) {
@@ -139,6 +136,7 @@ export class BondDevice implements PortDevice, BondHost {
       if (state === null || state.leaving) continue;
       const puntsSlow = settings.lacp !== null;
       const puntsNeighbours = settings.monitor !== null;
+      const { reflects } = steering;
       table.setMember(state.number, { bond: own.number, receive, puntsSlow, puntsNeighbours, reflects });
     }
     table.steer(this.bond, {
@@ -148,7 +146,7 @@ export class BondDevice implements PortDevice, BondHost {
       members,
       buckets: steering.buckets,
       each: settings.packetsPerMember,
-      reflects,
+      reflects: steering.reflects,
     });
   }
 
