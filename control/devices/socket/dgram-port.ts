@@ -1,9 +1,8 @@
 /**
  * A `socket` port of type dgram: QEMU's `-netdev dgram`, a frame in each datagram. Weft receives at a path of its own and sends to the
- * guest's. Made by the opener on the main thread. Nobody says when a guest comes or goes: its path is tried until it answers, what can't
- * be sent tells that it is gone, and a file that was made anew at its path is another guest.
+ * guest's. Made by the opener on the main thread. Nobody says when a guest comes or goes: its path is tried until it answers, and once a
+ * second from then on, which finds another guest there, or nobody; what can't be sent tells sooner that it is gone.
  */
-import { stat } from 'node:fs/promises';
 import { getSystemErrorName } from 'node:util';
 import type { SocketModel } from '../../model/model.ts';
 import type { WatchClock } from '../link-watch.ts';
@@ -15,6 +14,8 @@ import type { PortNative } from './socket-native.ts';
 const WAIT_MS = 100;
 const WAIT_MAX_MS = 1000;
 const LOOK_MS = 1000;
+/** −ECONNREFUSED: a file that nobody receives at. */
+const REFUSED = -111;
 
 export class DgramPort implements PortDevice {
   readonly takes = 0;
@@ -26,8 +27,8 @@ export class DgramPort implements PortDevice {
   readonly #receiver: number;
   readonly #bound: Bound;
   #line: Line | null = null;
-  /** Which file the guest's path was when it answered. */
-  #file: string | null = null;
+  /** Until no worker serves it. */
+  #ending = false;
   #problem: string | null = null;
   #wait = WAIT_MS;
   #cancel: (() => void) | null = null;
@@ -90,30 +91,26 @@ export class DgramPort implements PortDevice {
 
   #begin(): void {
     try {
-      this.#line = new Line(this.#native, this.#bound.fd, this.#receiver, () => void this.#finish());
+      this.#line = new Line(
+        this.#native,
+        this.#bound.fd,
+        this.#receiver,
+        () => void this.#finish(this.#line?.end ?? null),
+      );
     } catch (error) {
       this.#problem = (error as Error).message;
       return;
     }
     this.#wait = WAIT_MS;
-    this.#file = null;
-    void this.#look();
+    this.#later(LOOK_MS, () => this.#look());
     this.#host.changed();
   }
 
-  /** Another file at the guest's path is another guest, which the socket doesn't know yet. */
-  async #look(): Promise<void> {
-    const line = this.#line;
-    const file = await stat(this.#remote, { bigint: true }).then(
-      ({ ino, ctimeNs }) => `${ino} ${ctimeNs}`,
-      () => null,
-    );
-    if (this.#closed || line === null || this.#line !== line) return;
-    const isOther = file !== null && this.#file !== null && file !== this.#file;
-    this.#file ??= file;
-    // Refused: it is not bound yet, or gone; the next look, or a worker's next frame, finds out.
-    if (isOther && this.#native.connectTo(this.#bound.fd, this.#remote) === 0) this.#file = file;
-    this.#later(LOOK_MS, () => void this.#look());
+  /** A guest that was killed leaves its file. One whose file was removed may go on receiving: sending tells. */
+  #look(): void {
+    if (this.#native.connectTo(this.#bound.fd, this.#remote) === REFUSED)
+      void this.#finish(getSystemErrorName(REFUSED));
+    else this.#later(LOOK_MS, () => this.#look());
   }
 
   #later(milliseconds: number, callback: () => void): void {
@@ -121,8 +118,12 @@ export class DgramPort implements PortDevice {
     this.#cancel = this.#clock.after(milliseconds, callback);
   }
 
-  async #finish(): Promise<void> {
-    this.#problem = this.#line?.end ?? null;
+  async #finish(problem: string | null): Promise<void> {
+    // A worker and the look may find it at once.
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#cancel?.();
+    this.#problem = problem;
     // Rejected only when the port is being deleted; then `close` follows.
     await this.#host.aside(() => this.#letGo()).catch(() => {});
     if (this.#closed) return;
@@ -135,5 +136,6 @@ export class DgramPort implements PortDevice {
     this.#fullBefore += this.#line?.full ?? 0;
     this.#line?.close();
     this.#line = null;
+    this.#ending = false;
   }
 }
