@@ -13,6 +13,7 @@ import {
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
+import { bonds } from './bond-rows.ts';
 import { guests } from './guest-rows.ts';
 import { addresses, daemon, latency, workers } from './inside-rows.ts';
 import { SOURCE } from './panels.ts';
@@ -69,7 +70,7 @@ function variable(choice: Choice): QueryVariableBuilder {
 export function buildDashboard(): Dashboard {
   const builder = new DashboardBuilder('Weft switch')
     .uid(UID)
-    .description('A Weft switch: ports, losses, latency, addresses, workers and the process.')
+    .description('A Weft switch: ports, bonds, losses, latency, addresses, workers and the process.')
     .tags(['weft', 'network'])
     .time({ from: 'now-1h', to: 'now' })
     .refresh('30s')
@@ -78,7 +79,7 @@ export function buildDashboard(): Dashboard {
     .editable()
     .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'));
   for (const choice of CHOICES) builder.withVariable(variable(choice));
-  for (const row of [overview(), ports(), guests(), latency(), addresses(), workers(), daemon()]) {
+  for (const row of [overview(), ports(), guests(), bonds(), latency(), addresses(), workers(), daemon()]) {
     builder.withRow(new RowBuilder(row.title));
     for (const panel of row.panels) builder.withPanel(panel);
   }

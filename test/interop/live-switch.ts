@@ -1,6 +1,6 @@
 /**
- * A daemon with traffic for a test: two namespaces, a TAP in each that reach one another, and a third whose VLAN nobody else carries, so
- * that something is lost. Started with the arguments and with no
+ * A daemon with traffic for a test: two namespaces, a TAP in each that reach one another, a third whose VLAN nobody else carries, so
+ * that something is lost, and two bonds with a cable between them. Started with the arguments and with no
  * more capabilities than the systemd unit gives. Everything that it makes is named after this process and
  * removed by `stop`. Needs root.
  */
@@ -25,6 +25,8 @@ const PAUSE_MS_MAX = 3000;
 const TAG = process.pid % 100_000;
 const [A, B] = [`wp-a${TAG}`, `wp-b${TAG}`];
 const PEER = '10.99.1.2';
+/** A cable between two bonds that speak LACP. */
+const [NEAR, FAR] = [`wp-n${TAG}`, `wp-f${TAG}`];
 
 export interface LiveSwitch {
   /** host:port of its /metrics. */
@@ -42,6 +44,10 @@ function documentText(folder: string): string {
     ...{ name, kind: 'tap', device, netns, address, speed: '10G' },
     vlan: { mode: 'access', tag },
   });
+  const bond = (name: string, device: string) => ({
+    ...{ name, kind: 'bond', mode: '802.3ad', lacp: { rate: 'fast' }, vlan: { mode: 'access', tag: 30 } },
+    members: [{ kind: 'netdev', device, speed: '10G' }],
+  });
   return JSON.stringify({
     api: { socket: join(folder, 'weft.sock') },
     metrics: { listen: '127.0.0.1:0' },
@@ -54,8 +60,10 @@ function documentText(folder: string): string {
           port('alone', `wp-l${TAG}`, A, '10.99.2.1/24', 20),
           // For a guest that never comes.
           { name: 'guest', kind: 'vhost-user', socket: join(folder, 'guest.sock') },
+          bond('lag', NEAR),
         ],
       },
+      { name: 'br1', ports: [bond('far', FAR)] },
     ],
   });
 }
@@ -99,11 +107,11 @@ async function linkOf(netns: string, device: string): Promise<{ txqlen: number; 
   return { txqlen: link.txqlen, lost: link.stats64.tx.dropped };
 }
 
-/** Removes the namespaces, and the TAPs in them, whether they are there or not. At once, so that it also works when the test ends early. */
-function removeNamespaces(): void {
-  for (const netns of [A, B]) {
+/** Removes the cable and the namespaces with the TAPs in them, whether they are there or not. At once, so that it also works when the test ends early. */
+function removeAll(): void {
+  for (const words of [`link del ${NEAR}`, `netns del ${A}`, `netns del ${B}`]) {
     try {
-      execFileSync('ip', ['netns', 'del', netns], { stdio: 'ignore' });
+      execFileSync('ip', words.split(' '), { stdio: 'ignore' });
     } catch {
       // It was not made, or is gone already.
     }
@@ -120,14 +128,16 @@ export async function startLiveSwitch(): Promise<LiveSwitch> {
     daemon?.kill('SIGCONT');
     for (const child of [...others, daemon]) child?.kill('SIGTERM');
     const [result] = await Promise.all(running);
-    removeNamespaces();
-    process.off('exit', removeNamespaces);
+    removeAll();
+    process.off('exit', removeAll);
     await rm(folder, { recursive: true, force: true });
     return { code: result?.exitCode, log: result?.stderr ?? '' };
   };
-  process.once('exit', removeNamespaces);
+  process.once('exit', removeAll);
   try {
     for (const netns of [A, B]) await execa('ip', ['netns', 'add', netns]);
+    await execa('ip', ['link', 'add', NEAR, 'up', 'type', 'veth', 'peer', 'name', FAR]);
+    await execa('ip', ['link', 'set', FAR, 'up']);
     writeFileSync(join(folder, 'weft.yaml'), documentText(folder));
     const daemon = execa('setpriv', unitCommand(join(folder, 'weft.yaml')), { reject: false });
     running.push(daemon);

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type MetricsServer, startMetrics } from '../../control/metrics/server.ts';
 import type { MetricsSource } from '../../control/metrics/source.ts';
 import { describeNeeds } from '../needs.ts';
+import { bondSample, LAG } from '../unit/control/bond-rows.ts';
 import { fakeSource, portSample } from '../unit/control/fake-switch.ts';
 import { alerts, panelQueries, variableQueries } from '../unit/deploy/questions.ts';
 import { type LiveSwitch, MAIN, startLiveSwitch } from './live-switch.ts';
@@ -78,6 +79,7 @@ function movingSource(): MetricsSource {
   const loss = (reason: string) => [{ bridge: 'br0', port: 'web', reason, frames: grown(10) }];
   return fakeSource({
     ports: () => [port('web'), port('db')],
+    bonds: () => [bondSample({ ...LAG, name: 'web' })],
     workers: () => [
       { worker: 0, turns: grown(5000), busySeconds: grown(100) / 1000, restarts: 0, activeFlows: 7, tornReads: 0 },
     ],
@@ -153,7 +155,7 @@ describeNeeds(LIVE, 'Prometheus over a live switch', () => {
     expect(await value('weft_port_speed_bytes{port="a"}')).toBe(1.25e9);
     const alone = 'weft_dropped_frames_total{port="alone",reason="no-egress"}';
     await waitFor(() => value(`increase(${alone}[10s])`)).toBeGreaterThan(0);
-    expect(await prometheus!.labelValues('weft_port_up', 'port')).toEqual(['a', 'alone', 'b', 'guest']);
+    expect(await prometheus!.labelValues('weft_port_up', 'port')).toEqual(['a', 'alone', 'b', 'far', 'guest', 'lag']);
     expect(await value('weft_fdb_entries{bridge="br0"}')).toBeGreaterThanOrEqual(2);
   });
 

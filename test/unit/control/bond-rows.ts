@@ -1,4 +1,5 @@
 /** Rows of bonds for tests of what people meet: an LACP bond with a partner and a member without, and an active-backup one. */
+import type { BondSample } from '../../../control/metrics/source.ts';
 import type { BondMemberRow, BondRow, LacpInfo } from '../../../control/switch.ts';
 
 const COUNTS = { frames: 1_234_567, bytes: 1_500_000_000, segments: 2_000_000 };
@@ -99,3 +100,14 @@ export const BACKUP: BondRow = {
     memberRow('c', { device: null, state: 'disabled', reason: 'taken out by command' }),
   ],
 };
+
+/** As a scrape reads it. */
+export function bondSample(row: BondRow): BondSample {
+  const members = row.members.map((member) => ({
+    ...member,
+    carrying: member.state === 'active' || member.state === 'enabled',
+    punted: 21,
+    injected: 22,
+  }));
+  return { ...row, members };
+}

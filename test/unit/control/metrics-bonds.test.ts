@@ -1,20 +1,9 @@
 /** Bonds in a scrape: names and labels of the contract, and nothing of them where there are none. */
 import { describe, expect, it } from 'vitest';
-import type { BondSample, MetricsSource } from '../../../control/metrics/source.ts';
+import type { MetricsSource } from '../../../control/metrics/source.ts';
 import { renderSwitch } from '../../../control/metrics/text.ts';
-import type { BondRow } from '../../../control/switch.ts';
-import { BACKUP, LAG } from './bond-rows.ts';
+import { BACKUP, bondSample, LAG } from './bond-rows.ts';
 import { fakeSource } from './fake-switch.ts';
-
-function sampleOf(row: BondRow): BondSample {
-  const members = row.members.map((member) => ({
-    ...member,
-    carrying: member.state === 'active' || member.state === 'enabled',
-    punted: 21,
-    injected: 22,
-  }));
-  return { ...row, members };
-}
 
 async function rendered(change: Partial<MetricsSource>): Promise<string[]> {
   return (await renderSwitch(fakeSource(change))).toString().split('\n');
@@ -22,7 +11,7 @@ async function rendered(change: Partial<MetricsSource>): Promise<string[]> {
 
 describe('the metrics of bonds', () => {
   it('have the names, labels and units of the contract', async () => {
-    const lines = await rendered({ bonds: () => [sampleOf(LAG), sampleOf(BACKUP)] });
+    const lines = await rendered({ bonds: () => [bondSample(LAG), bondSample(BACKUP)] });
     const lag = 'bridge="br0",port="lag"';
     const up = 'bridge="br1",port="up"';
     const eth1 = `${lag},member="eth1"`;
@@ -77,7 +66,7 @@ describe('the metrics of bonds', () => {
   });
 
   it('are written once each, with a type', async () => {
-    const lines = await rendered({ bonds: () => [sampleOf(LAG), sampleOf(BACKUP)] });
+    const lines = await rendered({ bonds: () => [bondSample(LAG), bondSample(BACKUP)] });
     const samples = lines.filter((line) => /^weft_(bond|lacp)/.test(line)).map((line) => line.split(' ')[0]!);
     expect(new Set(samples).size).toBe(samples.length);
     const typed = lines.filter((line) => line.startsWith('# TYPE ')).map((line) => line.split(' ')[2]!);
@@ -87,7 +76,7 @@ describe('the metrics of bonds', () => {
 
   it('are absent where there are no bonds, and LACP’s where nobody speaks it', async () => {
     expect((await rendered({})).filter((line) => /weft_(bond|lacp)/.test(line))).toEqual([]);
-    const lines = await rendered({ bonds: () => [sampleOf(BACKUP)] });
+    const lines = await rendered({ bonds: () => [bondSample(BACKUP)] });
     expect(lines.filter((line) => /lacp/.test(line))).toEqual([]);
     expect(lines.some((line) => line.startsWith('weft_bond_info'))).toBe(true);
   });

@@ -13,6 +13,7 @@ const PROMTOOL = { tools: ['promtool'] };
 const AT = '30m';
 const SWITCH = 'job="weft",instance="a:9475"';
 const PORT = `${SWITCH},bridge="br0",port="web"`;
+const MEMBER = `${PORT},member="eth1"`;
 const BRIDGE = `${SWITCH},bridge="br0"`;
 const WORKER = `${SWITCH},worker="0"`;
 
@@ -37,6 +38,32 @@ const COURSES: Readonly<Record<string, Course>> = {
   WeftPortDown: {
     fires: { [`weft_port_up{${PORT}}`]: '1x20 0x10' },
     silent: { [`weft_port_up{${PORT}}`]: '0x20 1x10' },
+  },
+  WeftBondMemberDown: {
+    fires: { [`weft_bond_members{${PORT},state="down"}`]: '0x20 1x10' },
+    silent: {
+      [`weft_bond_members{${PORT},state="down"}`]: '1x20 0x10',
+      [`weft_bond_members{${PORT},state="disabled"}`]: '1x30',
+    },
+  },
+  WeftBondFlaps: {
+    fires: { [`weft_bond_failovers_total{${PORT}}`]: '0x15 0+1x15' },
+    silent: {
+      [`weft_bond_failovers_total{${PORT}}`]: '0x20 1x10',
+      [`weft_bond_member_link_failures_total{${MEMBER}}`]: '0x20 2x10',
+    },
+  },
+  WeftBondWithoutPartner: {
+    fires: { [`weft_bond_lacp_negotiated{${PORT}}`]: '1x20 0x10' },
+    silent: { [`weft_bond_lacp_negotiated{${PORT}}`]: '0x20 1x10' },
+  },
+  WeftLacpChurn: {
+    fires: { [`weft_lacp_actor_churned{${MEMBER}}`]: '0x30', [`weft_lacp_partner_churned{${MEMBER}}`]: '0x20 1x10' },
+    silent: { [`weft_lacp_actor_churned{${MEMBER}}`]: '1x20 0x10', [`weft_lacp_partner_churned{${MEMBER}}`]: '0x30' },
+  },
+  WeftLacpNonsense: {
+    fires: { [`weft_lacp_frames_bad_total{${MEMBER}}`]: '0+60x30' },
+    silent: { [`weft_lacp_frames_bad_total{${MEMBER}}`]: '7x30' },
   },
   WeftLossRatio: {
     fires: { ...received, [`weft_dropped_frames_total{${PORT},reason="egress-full"}`]: '0+120x30' },

@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { type MetricsServer, startMetrics } from '../../../control/metrics/server.ts';
 import { DROPS } from '../../../dataplane/drop.ts';
 import { buildDashboard, dashboardText } from '../../../deploy/dashboard.ts';
+import { BACKUP, bondSample, LAG } from '../control/bond-rows.ts';
 import { fakeSource } from '../control/fake-switch.ts';
 import { alerts, CONFIG_FILE, DEPLOY, metricNames, panelQueries, panels, variableQueries } from './questions.ts';
 
@@ -30,7 +31,12 @@ beforeAll(async () => {
   const fail = (error: Error) => {
     throw error;
   };
-  server = await startMetrics(fakeSource(), { host: '127.0.0.1', port: 0, version: '0.0.0', onError: fail });
+  server = await startMetrics(fakeSource({ bonds: () => [LAG, BACKUP].map(bondSample) }), {
+    host: '127.0.0.1',
+    port: 0,
+    version: '0.0.0',
+    onError: fail,
+  });
   exported = seriesOf(await (await fetch(server.url)).text());
 });
 afterAll(() => server.close());
@@ -66,7 +72,7 @@ describe('the dashboard', () => {
   it('has a row for each thing that is watched', () => {
     const rows = (buildDashboard().panels ?? []).filter(({ type }) => type === 'row').map(({ title }) => title);
     expect(rows.map((title) => title?.split(':')[0])).toEqual([
-      ...['Overview', 'Ports', 'Guests', 'Latency', 'Addresses', 'Workers', 'Process'],
+      ...['Overview', 'Ports', 'Guests', 'Bonds', 'Latency', 'Addresses', 'Workers', 'Process'],
     ]);
   });
 
