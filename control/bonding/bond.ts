@@ -8,12 +8,12 @@ import { BUCKETS_COUNT } from '../../dataplane/limits.ts';
 import { RequestError } from '../errors.ts';
 import type { BondSettings } from '../model/bond.ts';
 import type { BondCommand } from '../switch.ts';
-import { balance, carriersOf, LoadMeter } from './balance.ts';
 import { Buckets } from './buckets.ts';
 import { Election } from './election.ts';
 import type { BondHost, MemberLink, Reception, Steering } from './host.ts';
 import { BondMember, GRACE_MS } from './member.ts';
 import { type BondParts, PARTS } from './parts.ts';
+import { Rebalancer } from './rebalancer.ts';
 import { type BondStatus, type BondView, describeChange, downReason, reasonOf, statusOf } from './status.ts';
 import {
   announcementOf,
@@ -31,8 +31,6 @@ import { Watch } from './watch.ts';
 export type { BondHost, MemberLink, Reception, Steering } from './host.ts';
 export type { BondStatus } from './status.ts';
 
-/** Between measurements of load at most: the counters behind it have 32 bits. Milliseconds. */
-const MEASURE_MS_MAX = 10_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class Bond {
@@ -40,27 +38,24 @@ export class Bond {
   readonly #watch: Watch;
   readonly #election = new Election();
   readonly #buckets = new Buckets();
+  readonly #rebalancer: Rebalancer;
   /** By name, in the order of the settings. */
   #members = new Map<string, BondMember>();
   #settings: BondSettings;
   #way: Way;
   #steering: Steering;
   #reason: string | null;
-  /** Null while buckets lead to one, or nowhere. */
-  #meter: LoadMeter | null = null;
-  #measureAt = NEVER;
-  #rebalanceAt = NEVER;
   #lastActive: string | null = null;
   /** Until when the active member may hear what its predecessor sent. */
   #handedUntil = NEVER;
   #failovers = 0;
-  #moved = 0;
 
   /** All members are down until `link` tells otherwise. The host isn't called before the constructor has returned. */
   constructor(settings: BondSettings, host: BondHost, now: number, parts: BondParts = PARTS) {
     this.#settings = settings;
     this.#host = host;
     this.#watch = new Watch(parts, host);
+    this.#rebalancer = new Rebalancer(this.#buckets, () => host.loads());
     this.#way = wayOf(settings.mode, false);
     this.#takeMembers(settings);
     this.#watch.configure(settings, this.#list(), now);
@@ -91,20 +86,19 @@ export class Bond {
 
   /** When it wants the next tick; Infinity: not before something happens. */
   get wakeAt(): number {
-    let at = Math.min(this.#watch.wakeAt, this.#measureAt, this.#handedUntil);
+    let at = Math.min(this.#watch.wakeAt, this.#rebalancer.wakeAt, this.#handedUntil);
     for (const { delay, graceUntil } of this.#members.values()) at = Math.min(at, delay.wakeAt, graceUntil ?? NEVER);
     return at;
   }
 
   /** Other settings, under traffic: members that stay keep what they are. A new one is down until `link` tells otherwise. */
   configure(settings: BondSettings, now: number): void {
-    const { primary, primaryReselect, rebalanceMs } = this.#settings;
+    const { primary, primaryReselect } = this.#settings;
     this.#settings = settings;
     this.#takeMembers(settings);
     for (const member of this.#members.values()) member.delay.retime(settings, now);
     this.#watch.configure(settings, this.#list(), now);
     if (settings.primary !== primary || settings.primaryReselect !== primaryReselect) this.#election.forgetChoice();
-    if (settings.rebalanceMs !== rebalanceMs && this.#meter !== null) this.#plan(now);
     this.#settle(now);
   }
 
@@ -140,8 +134,8 @@ export class Bond {
   tick(now: number): void {
     for (const { delay } of this.#members.values()) delay.advance(now);
     this.#watch.tick(now);
-    const moved = this.#meter !== null && now >= this.#measureAt ? this.#measure(this.#meter, now) : undefined;
-    this.#settle(now, moved);
+    const carrying = this.#steering.carrying.map((name) => this.#members.get(name)!);
+    this.#settle(now, this.#rebalancer.tick(carrying, this.#settings, now));
   }
 
   row(): BondStatus {
@@ -161,8 +155,8 @@ export class Bond {
       reason: this.#reason,
       lacp: this.#watch.lacp,
       failovers: this.#failovers,
-      moved: this.#moved,
-      rates: this.#meter?.rates ?? null,
+      moved: this.#rebalancer.moved,
+      rates: this.#rebalancer.rates,
     };
   }
 
@@ -193,28 +187,6 @@ export class Bond {
     this.#election.choose(member.name);
   }
 
-  /** Rebalancing is due an interval after `now`, or never. */
-  #plan(now: number): void {
-    const { rebalanceMs } = this.#settings;
-    this.#rebalanceAt = rebalanceMs === 0 ? NEVER : now + rebalanceMs;
-    this.#measureAt = Math.min(now + MEASURE_MS_MAX, this.#rebalanceAt);
-  }
-
-  /** Takes loads, and evens them out when that is due; answers the buckets that moved. */
-  #measure(meter: LoadMeter, now: number): Set<number> {
-    const { mode, rebalanceMs } = this.#settings;
-    meter.measure(this.#host.loads(), now, rebalanceMs || MEASURE_MS_MAX);
-    this.#measureAt = Math.min(now + MEASURE_MS_MAX, this.#rebalanceAt);
-    if (now < this.#rebalanceAt) return new Set();
-    this.#plan(now);
-    const carrying = this.#steering.carrying.map((name) => this.#members.get(name)!);
-    const carriers = carriersOf(carrying, mode === 'balance-tlb' || mode === 'balance-alb');
-    const moves = balance(this.#buckets.owners, meter.rates, carriers);
-    for (const [bucket, to] of moves) this.#buckets.move(bucket, to);
-    this.#moved += moves.size;
-    return new Set(moves.keys());
-  }
-
   /** After anything that happened: elects, steers, tells. `moved` are buckets that lead elsewhere already. */
   #settle(now: number, moved = new Set<number>()): void {
     const members = this.#list();
@@ -228,7 +200,7 @@ export class Bond {
     if (this.up) for (const bucket of this.#buckets.fit(carrying)) moved.add(bucket);
     this.#steering = this.#steer(members, this.up ? carrying : [], now);
     this.#countActive();
-    this.#meterAt(now);
+    this.#rebalancer.follow(this.#steering, this.#settings, now);
     if (!isSameSteering(before.steering, this.#steering)) this.#host.steer(this.#steering);
     this.#tell(before, moved);
     if (!isSameList(before.steering.carrying, this.#steering.carrying)) {
@@ -284,18 +256,6 @@ export class Bond {
     if (active === null) return;
     if (this.#lastActive !== null && active !== this.#lastActive) this.#failovers++;
     this.#lastActive = active;
-  }
-
-  /** Loads are measured while buckets lead to several. */
-  #meterAt(now: number): void {
-    const { send, carrying } = this.#steering;
-    if (send !== 'buckets' || carrying.length < 2) {
-      this.#meter = null;
-      this.#measureAt = NEVER;
-    } else if (this.#meter === null) {
-      this.#meter = new LoadMeter(this.#host.loads(), now);
-      this.#plan(now);
-    }
   }
 
   #tell(before: { steering: Steering; way: Way }, moved: ReadonlySet<number>): void {

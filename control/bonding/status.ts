@@ -110,7 +110,8 @@ export function downReason(settings: BondSettings, way: Way, usable: number, car
   if (count >= least) return null;
   if (usable === 0) return 'no member is up';
   if (way === 'single') return `${usable} of at least ${least} members are up`;
-  return `${carrying} of at least ${least} members carry`;
+  // Of the ways in which all that could do carry LACP alone may leave none.
+  return carrying === 0 && least === 1 ? 'LACP lets no member carry' : `${carrying} of at least ${least} members carry`;
 }
 
 /** One sentence on who carries now and didn't, or no more; null when all is as it was. `whyNot` tells why a member doesn't carry. */

@@ -22,7 +22,7 @@ describe('802.3ad', () => {
     const stand = start();
     expect([stand.bond.up, stand.bond.reason, stand.receive]).toEqual([
       false,
-      '0 of at least 1 members carry',
+      'LACP lets no member carry',
       'a:none b:none',
     ]);
     expect([stand.state('a'), stand.bond.row().lacp]).toEqual(['waiting: it has no partner', 'configured']);
