@@ -118,10 +118,9 @@ function candidatesOf(
   });
 }
 
-function isLinked({ up, receive, state }: LacpPort, { strict }: LacpActor): boolean {
+function isLinked({ up, receive }: LacpPort, { strict }: LacpActor): boolean {
   if (!up) return false;
-  if (receive === 'DEFAULTED' || receive === 'LACP_DISABLED') return !strict;
-  return receive === 'CURRENT' || (receive === 'EXPIRED' && !state.defaulted);
+  return receive === 'CURRENT' || receive === 'EXPIRED' || !strict;
 }
 
 /** Texts in the order of system identifiers. */

@@ -12,6 +12,8 @@ export const LONG_TIMEOUT_MS = 3 * SLOW_PERIODIC_MS;
 export const CHURN_DETECTION_MS = 60_000;
 export const AGGREGATE_WAIT_MS = 2_000;
 
+/** The system of nobody. */
+export const NO_SYSTEM = '00:00:00:00:00:00';
 export const NEVER = Number.POSITIVE_INFINITY;
 
 export type ReceiveState = 'INITIALIZE' | 'PORT_DISABLED' | 'EXPIRED' | 'LACP_DISABLED' | 'DEFAULTED' | 'CURRENT';
@@ -83,7 +85,7 @@ export function defaultPartner({ strict, short }: LacpActor): LacpEnd {
   const carries = !strict;
   return {
     systemPriority: 0,
-    system: '00:00:00:00:00:00',
+    system: NO_SYSTEM,
     key: 0,
     portPriority: 0,
     port: 0,

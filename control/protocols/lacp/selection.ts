@@ -12,7 +12,7 @@ export function isIndividual({ state, partner }: LacpPort): boolean {
 }
 
 /** The partner is a port of ours, or the same one: our own LACPDUs came back. Such a link would be a loop. */
-export function isLooped(port: LacpPort, ports: Ports, { system, systemPriority }: LacpActor): boolean {
+function isLooped(port: LacpPort, ports: Ports, { system, systemPriority }: LacpActor): boolean {
   const { partner, state } = port;
   if (state.defaulted || partner.system !== system || partner.systemPriority !== systemPriority) return false;
   for (const { key } of ports.values()) if (key === partner.key) return true;

@@ -2,25 +2,13 @@
  * LACP of one bond: its ports, their machines, and the aggregator in use (IEEE 802.1AX-2014, clause 6.4). Called by the bond machine on the
  * main thread with frames, links and the time; it sends through a function, has no timers of its own and never throws on what was received.
  */
-
-import { Check } from '../../../dataplane/wire/check.ts';
-import { ETHERNET_BYTES, ETHERTYPE_SLOW_PROTOCOLS, etherType } from '../../../dataplane/wire/ethernet.ts';
-import {
-  checkLacpdu,
-  checkMarker,
-  MARKER_TYPE_RESPONSE,
-  markerType,
-  SLOW_SUBTYPE_AT,
-  SLOW_SUBTYPE_LACP,
-  SLOW_SUBTYPE_MARKER,
-  SLOW_SUBTYPE_MAX,
-} from '../../../dataplane/wire/lacp.ts';
-import { type Lacpdu, type LacpEnd, lacpStateNames, parseLacpdu } from '../../../dataplane/wire/lacp-value.ts';
+import { type Lacpdu, type LacpEnd, lacpStateNames } from '../../../dataplane/wire/lacp-value.ts';
 import { formatMac, parseMac } from '../../../dataplane/wire/text.ts';
 import type { LacpModel } from '../../model/bond.ts';
 import type { LacpInfo, LacpMemberRow } from '../../switch.ts';
 import { chooseActive } from './active.ts';
 import { churnMachine } from './churn.ts';
+import { readSlow } from './inbound.ts';
 import { keyOf } from './key.ts';
 import { admitResponse, markerResponse } from './marker.ts';
 import { muxMachine } from './mux.ts';
@@ -31,12 +19,13 @@ import {
   type LacpActor,
   type LacpPort,
   NEVER,
+  NO_SYSTEM,
   newPort,
   unselect,
   withState,
 } from './port.ts';
 import { type ReceiveEvent, receiveMachine } from './receive.ts';
-import { isLooped, isReady, markSelected, selectAggregators } from './selection.ts';
+import { isReady, markSelected, selectAggregators } from './selection.ts';
 import { lacpduFrame, transmitAt, transmitMachine } from './transmit.ts';
 
 export interface LacpPortSettings {
@@ -61,10 +50,8 @@ interface Extra {
 
 export type LacpSend = (id: string, frame: Uint8Array) => void;
 
-/** Selection, choice and mux settle in three rounds at most: out of one aggregator, into another, marked. */
+/** Selection, choice and mux rest after three rounds: out of one aggregator, into another, and one that changes nothing. */
 const ROUNDS_MAX = 8;
-const GROUP_BIT = 1;
-const NO_SYSTEM = '00:00:00:00:00:00';
 
 export class LacpSystem {
   /** May be called again by what `send` does: everything is settled before. */
@@ -165,15 +152,10 @@ export class LacpSystem {
     const port = this.#ports.get(id);
     const extra = this.#extras.get(id);
     if (port === undefined || extra === undefined) return;
-    const at = ETHERNET_BYTES;
-    if (frame.length <= at || etherType(frame, 0) !== ETHERTYPE_SLOW_PROTOCOLS) {
-      extra.bad++;
-      return;
-    }
-    const subtype = frame[at + SLOW_SUBTYPE_AT]!;
-    if (subtype === SLOW_SUBTYPE_LACP) this.#receiveLacpdu(id, port, extra, frame, now);
-    else if (subtype === SLOW_SUBTYPE_MARKER) this.#receiveMarker(id, port, extra, frame, now);
-    else if (subtype === 0 || subtype > SLOW_SUBTYPE_MAX) extra.bad++;
+    const inbound = readSlow(frame);
+    if (inbound.kind === 'bad') extra.bad++;
+    else if (inbound.kind === 'lacpdu') this.#receiveLacpdu(id, port, extra, inbound.pdu, now);
+    else if (inbound.kind === 'marker') this.#answerMarker(id, port, extra, frame, now);
   }
 
   tick(now: number): void {
@@ -212,12 +194,7 @@ export class LacpSystem {
     };
   }
 
-  #receiveLacpdu(id: string, port: LacpPort, extra: Extra, frame: Uint8Array, now: number): void {
-    const pdu = readLacpdu(frame);
-    if (pdu === null) {
-      extra.bad++;
-      return;
-    }
+  #receiveLacpdu(id: string, port: LacpPort, extra: Extra, pdu: Lacpdu, now: number): void {
     extra.received++;
     if (!port.up) return;
     this.#forgetMoved(id, pdu.actor, now);
@@ -233,13 +210,8 @@ export class LacpSystem {
     }
   }
 
-  #receiveMarker(id: string, port: LacpPort, extra: Extra, frame: Uint8Array, now: number): void {
-    if (checkMarker(frame, ETHERNET_BYTES, frame.length) !== Check.OK) {
-      extra.bad++;
-      return;
-    }
-    // We ask nothing, so a response answers nobody.
-    if (!port.up || markerType(frame, ETHERNET_BYTES) === MARKER_TYPE_RESPONSE) return;
+  #answerMarker(id: string, port: LacpPort, extra: Extra, request: Uint8Array, now: number): void {
+    if (!port.up) return;
     const answeredAt = admitResponse(extra.answeredAt, now);
     if (answeredAt === null) {
       extra.bad++;
@@ -247,7 +219,7 @@ export class LacpSystem {
     }
     extra.answeredAt = answeredAt;
     extra.markers++;
-    this.send(id, markerResponse(frame, extra.mac));
+    this.send(id, markerResponse(request, extra.mac));
   }
 
   #run(id: string, event: ReceiveEvent, now: number): void {
@@ -291,10 +263,6 @@ export class LacpSystem {
   #join(now: number): void {
     const choice = { select: this.#settings.select, minLinks: this.#minLinks };
     const speedOf = (id: string): number | null => this.#extras.get(id)?.speed ?? null;
-    for (const [id, port] of this.#ports) {
-      const looped = port.aggregator !== null && isLooped(port, this.#ports, this.#actor);
-      if (looped) this.#put(id, unselect(port));
-    }
     this.#ports = selectAggregators(this.#ports, this.#actor);
     this.#active = chooseActive(this.#ports, speedOf, this.#active, this.#actor, choice, now);
     this.#ports = markSelected(this.#ports, this.#active);
@@ -329,14 +297,6 @@ export class LacpSystem {
 function actorOf({ systemPriority, systemMac, mode, rate, strict }: LacpModel): LacpActor {
   const system = formatMac(parseMac(systemMac), 0);
   return { systemPriority, system, activity: mode === 'active', short: rate === 'fast', strict };
-}
-
-/** null: not an LACPDU that any system could have sent. */
-function readLacpdu(frame: Uint8Array): Lacpdu | null {
-  if (checkLacpdu(frame, ETHERNET_BYTES, frame.length) !== Check.OK) return null;
-  const pdu = parseLacpdu(frame, ETHERNET_BYTES, frame.length);
-  const isGroup = (parseMac(pdu.actor.system)[0]! & GROUP_BIT) !== 0;
-  return isGroup || pdu.actor.system === NO_SYSTEM ? null : pdu;
 }
 
 function infoOf({ state, ...identity }: LacpEnd): LacpInfo {

@@ -103,7 +103,7 @@ describe('mux machine', () => {
   it('COLLECTING → DISTRIBUTING only when the partner collects', () => {
     expect(from('COLLECTING', 'selected', IN_SYNC).mux).toBe('COLLECTING');
     const port = from('COLLECTING', 'selected', ALL);
-    expect(port.mux).toBe('DISTRIBUTING');
+    expect(port).toMatchObject({ mux: 'DISTRIBUTING', ntt: true });
     expect(port.state).toMatchObject({ collecting: true, distributing: true });
   });
 

@@ -107,6 +107,22 @@ describe('lacp - negotiation', () => {
     expect(fromB).toBe(rate === 'fast' ? 120 : 4);
   });
 
+  it('has told everything when all carry, though the next LACPDU is due in 30 s', () => {
+    const rig = backToBack(1, { rate: 'slow' }, { rate: 'slow' });
+    rig.run(4_000);
+    const all = ['activity', 'aggregation', 'synchronization', 'collecting', 'distributing'];
+    for (const side of ['a', 'b']) expect(rig.row(`${side}/p1`).partner?.state).toEqual(all);
+  });
+
+  it('finds a passive one within a second that was silent before, though no link came up', () => {
+    const rig = backToBack(1, {}, { mode: 'passive' });
+    rig.unplug('a/p1');
+    rig.run(20_500);
+    expect(rig.row('b/p1').receive).toBe('DEFAULTED');
+    rig.join('a/p1', 'b/p1');
+    expect(rig.runUntil(() => carries(rig, 'p1'), 10_000)).toBeLessThanOrEqual(3_000);
+  });
+
   it('does not happen between two passive ones, which stay silent', () => {
     const rig = backToBack(2, { mode: 'passive' }, { mode: 'passive' });
     rig.run(200_000);
@@ -154,6 +170,15 @@ describe('lacp - liveness propagation', () => {
     rig.run(500);
     for (const end of ['a/p1', 'b/p1']) rig.up(end);
     expect(rig.runUntil(() => carries(rig, 'p1'), 4_000)).toBeLessThanOrEqual(1_000);
+  });
+
+  it('keeps the key and the aggregator of a link that has no speed while it is down', () => {
+    const rig = settled(2);
+    const { actor } = rig.row('a/p2');
+    rig.system('a').link('p2', false, null, '02:00:00:00:61:02', rig.now);
+    expect(rig.row('a/p2')).toMatchObject({ aggregator: 1, actor: { key: actor.key } });
+    rig.up('a/p2');
+    expect(rig.row('a/p2')).toMatchObject({ aggregator: 1, receive: 'EXPIRED', mux: 'ATTACHED' });
   });
 
   it('loses a silent partner after 90 s when it asks for slow LACPDUs', () => {
@@ -238,6 +263,18 @@ describe('changes while links carry', () => {
     expect(rig.row('a/p1')).toMatchObject({ receive: 'PORT_DISABLED', partner: null, aggregator: null });
     rig.run(5_000);
     expect([rig.distributing('a/p2'), rig.distributing('b/p1')]).toEqual([true, true]);
+  });
+});
+
+describe('LACPDUs on a port that is down', () => {
+  it('are no sign that the partner of another port moved', () => {
+    const rig = settled(2);
+    const { frame } = rig.sent.findLast(({ from }) => from.system === 'b' && from.port === 'p1')!;
+    rig.down('a/p1');
+    rig.down('a/p2');
+    rig.system('a').receive('p2', frame, rig.now);
+    expect(rig.row('a/p1').partner).not.toBe(null);
+    expect(rig.row('a/p2')).toMatchObject({ receive: 'PORT_DISABLED', partner: { port: 2 } });
   });
 });
 

@@ -193,23 +193,23 @@ describe('the aggregator in use', () => {
 });
 
 describe('bond_lacp_prio.sh', () => {
-  const PORTS: Link[] = [{ to: 's', priority: 10 }, { to: 's' }, { to: 'b', priority: 1_000 }, { to: 'b' }];
+  const PORTS: Link[] = [{ to: 's', priority: 1_000 }, { to: 's' }, { to: 'b', priority: 10 }, { to: 'b' }];
 
   it('actor_port_prio setting: each port tells its own', () => {
     const rig = client('bandwidth', PORTS);
     rig.run(5_000);
-    expect([1, 2, 3, 4].map((port) => rig.row(`c/p${port}`).actor.portPriority)).toEqual([10, 32_768, 1_000, 32_768]);
-    expect(rig.row('s/p1').partner?.portPriority).toBe(10);
+    expect([1, 2, 3, 4].map((port) => rig.row(`c/p${port}`).actor.portPriority)).toEqual([1_000, 32_768, 10, 32_768]);
+    expect(rig.row('s/p1').partner?.portPriority).toBe(1_000);
   });
 
   it('actor_port_prio select and switch: the best port decides among equal aggregators, and a change moves the bond', () => {
     const rig = client('bandwidth', PORTS);
     rig.run(10_000);
-    expect(used(rig, 4)).toEqual(['p1', 'p2']);
-    rig.system('c').addPort('p1', { number: 1, priority: 1_000 }, rig.now);
-    rig.system('c').addPort('p3', { number: 3, priority: 10 }, rig.now);
-    expect(outage(rig, 4, 10_000)).toBe(0);
     expect(used(rig, 4)).toEqual(['p3', 'p4']);
+    rig.system('c').addPort('p1', { number: 1, priority: 10 }, rig.now);
+    rig.system('c').addPort('p3', { number: 3, priority: 1_000 }, rig.now);
+    expect(outage(rig, 4, 10_000)).toBe(0);
+    expect(used(rig, 4)).toEqual(['p1', 'p2']);
   });
 });
 

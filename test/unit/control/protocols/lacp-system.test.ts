@@ -124,6 +124,23 @@ describe('nonsense', () => {
     expect(() => system.row('p9')).toThrow('p9 is no port');
   });
 
+  it('delays what would be the fourth LACPDU in a second, and wakes for it', () => {
+    const rig = new LacpRig();
+    const system = rig.addSystem('a', lacpSettings());
+    rig.addPort('a', 'p1');
+    rig.up('a/p1');
+    // The partner is slow, and doesn't know us: each of its LACPDUs wants an answer.
+    const stranger = framed((bytes, at) => emitLacpdu(pduFor(upPort(), { state: { timeout: false } }), bytes, at));
+    for (const at of [100, 200, 300, 400]) {
+      rig.run(at - rig.now);
+      system.receive('p1', stranger, at);
+    }
+    expect(rig.sent.map(({ at }) => at)).toEqual([0, 100, 200]);
+    expect(system.wakeAt).toBe(1_000);
+    rig.run(600);
+    expect(rig.sent.map(({ at }) => at)).toEqual([0, 100, 200, 1_000]);
+  });
+
   it('floods are answered by three LACPDUs a second, and nothing throws', () => {
     const random = randomFrom(seedFor('floods'));
     const { rig, system } = lonely();
@@ -185,6 +202,8 @@ describe('without a partner', () => {
     rig.run(100_000);
     expect(rig.row('a/p1')).toMatchObject({ receive: 'DEFAULTED', partner: null });
     expect(rig.collecting('a/p1')).toBe(false);
+    rig.system('a').configure(lacpSettings({ strict: false }), 1, rig.now);
+    expect(rig.distributing('a/p1')).toBe(true);
   });
 
   it('lets one link carry after 3 s otherwise, alone, and another when that one is lost', () => {
