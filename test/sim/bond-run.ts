@@ -9,6 +9,7 @@ import { PortCell } from '../../dataplane/memory/layout.ts';
 import { buildArpFrame, buildUdpFrame } from '../../dataplane/wire/build.ts';
 import { accountsOf, BOND, BondSide, HOST_PORTS, LINK_PORTS, PlainSide, type Side } from './bond-sides.ts';
 import type { Random } from './network.ts';
+import { Wire } from './wire.ts';
 
 export const STEP_MS = 5;
 const ALL = 'ff:ff:ff:ff:ff:ff';
@@ -37,38 +38,6 @@ interface Sent {
   readonly heard: Map<Host, number>;
   /** A plain bridge did not know where its one receiver is. */
   flooded: boolean;
-}
-
-class Wire {
-  readonly delayMs: number;
-  carrier = true;
-  /** What is sent by this end is lost, and nobody is told. */
-  readonly quiet: [boolean, boolean] = [false, false];
-  #under: { readonly at: number; readonly end: 0 | 1; readonly bytes: Uint8Array }[] = [];
-
-  constructor(delayMs: number) {
-    this.delayMs = delayMs;
-  }
-
-  get isWhole(): boolean {
-    return this.carrier && !this.quiet[0] && !this.quiet[1];
-  }
-
-  send(from: 0 | 1, bytes: Uint8Array, nowMs: number): void {
-    if (this.carrier && !this.quiet[from])
-      this.#under.push({ at: nowMs + this.delayMs, end: from === 0 ? 1 : 0, bytes });
-  }
-
-  cut(): void {
-    this.carrier = false;
-    this.#under = [];
-  }
-
-  due(nowMs: number): { readonly end: 0 | 1; readonly bytes: Uint8Array }[] {
-    const due = this.#under.filter(({ at }) => at <= nowMs);
-    this.#under = this.#under.filter(({ at }) => at > nowMs);
-    return due;
-  }
 }
 
 export interface RunOptions {

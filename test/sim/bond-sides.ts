@@ -10,6 +10,7 @@ import type { TablePort } from '../../control/compile/table-port.ts';
 import type { BondSettings } from '../../control/model/bond.ts';
 import { macKeys, readFdb } from '../../control/running/fdb-reader.ts';
 import { Injector, Way } from '../../control/running/injector.ts';
+import type { BondCommand } from '../../control/switch.ts';
 import { PUNT_RING_BYTES } from '../../dataplane/limits.ts';
 import { BYTE_RING_HEAD_WORDS, ByteRing } from '../../dataplane/memory/byte-ring.ts';
 import { Header, PortCell, Punt, Queue, workerRegion } from '../../dataplane/memory/layout.ts';
@@ -129,6 +130,11 @@ export class BondSide implements Side, BondHost {
     this.#settings = settings;
     this.machine.configure(settings, nowMs);
     this.steer(this.machine.steering);
+    this.#follow();
+  }
+
+  command(member: string, command: BondCommand, nowMs: number): void {
+    this.machine.command(member, command, nowMs);
     this.#follow();
   }
 

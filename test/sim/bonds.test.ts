@@ -92,8 +92,13 @@ function twoBonds(
  * One end is a bridge that learns by link. Links have one delay: else what an active member sent last could come later than what its
  * successor announces, as it could with Linux and Open vSwitch.
  */
-function bondAndBridge(mode: BondMode, random: Random, changes: Partial<BondSettings> = {}): BondRun {
-  const delaysMs = new Array<number>(MEMBERS.length).fill(random(DELAY_MAX_MS + 1));
+function bondAndBridge(
+  mode: BondMode,
+  random: Random,
+  changes: Partial<BondSettings> = {},
+  delayMs = random(DELAY_MAX_MS + 1),
+): BondRun {
+  const delaysMs = new Array<number>(MEMBERS.length).fill(delayMs);
   const run = new BondRun({ settings: settings(mode, ONE, changes), peer: null, random, delaysMs });
   run.run(AT_ONCE_MS, 0);
   run.introduce();
@@ -166,7 +171,7 @@ describe('links that lose their carrier are replaced at once', () => {
       const run = bondAndBridge(mode, random);
       for (let k = 0; k < CHANGES; k++) {
         changeCarriers(run, random, 2);
-        run.run(AT_ONCE_MS);
+        run.run(AT_ONCE_MS, 3 * random(2));
         run.runSteady(300);
       }
       expect(run.delivered).toBeGreaterThan(1000);
@@ -216,7 +221,8 @@ describe('links that fall silent are replaced in time', () => {
         if (!isWhole) quiet.fill(false);
         // What reaches only one end can't be known of a member that stands by.
         else if (others > 0) [quiet[0], quiet[1]] = [random(2) === 0, true];
-        run.run(MONITOR_MS + AT_ONCE_MS);
+        // While hosts are silent only what the bond announces teaches the bridge.
+        run.run(MONITOR_MS + AT_ONCE_MS, 3 * random(2));
         run.runSteady(300);
       }
       expect(run.sides[0].machine!.row().failovers).toBeGreaterThan(0);
@@ -271,6 +277,21 @@ describe('while nothing fails', () => {
     expect(run.copies).toBe(0);
     expect(run.heardBy(near, 10)).toBe(near.length * 10);
     expect(run.dropped(0, 'member-inactive') - before).toBe(3 * 10);
+  });
+
+  it('what the former active member sent does not come in by its successor', () => {
+    const run = bondAndBridge('active-backup', randomFrom(1), {}, DELAY_MAX_MS);
+    const side = run.sides[0] as BondSide;
+    for (const member of ['b', 'c', 'a']) {
+      for (const from of run.hosts.filter((host) => host.side === 0)) run.broadcast(from, 1);
+      run.run(DELAY_MAX_MS, 0);
+      side.command(member, 'activate', run.now);
+      run.run(DELAY_MAX_MS + 4 * STEP_MS, 0);
+      expect(run.heardBy(run.hosts, 3)).toBe(3 * 5);
+    }
+    expect(run.copies).toBe(0);
+    expect(run.dropped(0, 'reflected')).toBe(9);
+    expect(side.rig.cell(BOND, PortCell.MOVED)).toBe(0);
   });
 
   it('broadcasts of balance-slb that a bridge reflects come in on no member', () => {
