@@ -166,7 +166,7 @@ export class Orderly {
   }
 
   #startCapture(order: CaptureOrder): void {
-    const capture = new Capture(order.capture, order.port, order.filter, this.#captureRing);
+    const capture = new Capture(order.capture, order.ports, order.filter, this.#captureRing);
     this.#captures.push(capture);
     this.#turn.addTap(capture);
   }

@@ -25,7 +25,8 @@ export type Attachment =
 
 export interface CaptureOrder {
   readonly capture: number;
-  readonly port: number;
+  /** A port's number; of a bond those of its members. */
+  readonly ports: readonly number[];
   readonly filter: CaptureFilter;
 }
 

@@ -46,13 +46,13 @@ function memberModel(member: MemberDocument): MemberModel {
   };
 }
 
-function lacpModel(lacp: LacpDocument, mac: string): LacpModel {
+function lacpModel(lacp: LacpDocument): LacpModel {
   const fallback = lacp.fallback ?? false;
   return {
     mode: lacp.mode ?? 'active',
     rate: lacp.rate ?? 'slow',
     systemPriority: lacp['system-priority'] ?? DEFAULT_PRIORITY,
-    systemMac: lacp['system-mac'] === undefined ? mac : normalMac(lacp['system-mac'])!,
+    systemMac: lacp['system-mac'] === undefined ? null : normalMac(lacp['system-mac']),
     key: lacp.key ?? null,
     select: lacp.select ?? 'stable',
     fallback,
@@ -98,7 +98,7 @@ export function bondSettings(bridge: string, bond: BondDocument): BondSettings {
     primaryReselect: bond['primary-reselect'] ?? 'always',
     minLinks: bond['min-links'] ?? 1,
     packetsPerMember: bond['packets-per-member'] ?? 1,
-    lacp: mode === '802.3ad' ? lacpModel(bond.lacp ?? {}, mac) : null,
+    lacp: mode === '802.3ad' ? lacpModel(bond.lacp ?? {}) : null,
     monitor: bond.monitor === undefined ? null : monitorModel(bond.monitor, vlanModel(bond.vlan)),
   };
 }

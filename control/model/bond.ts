@@ -28,8 +28,8 @@ export interface LacpModel {
   /** How often the partner shall send: every second, or every 30. */
   readonly rate: 'slow' | 'fast';
   readonly systemPriority: number;
-  /** The actor's system; the bond's own address where the document says nothing. */
-  readonly systemMac: string;
+  /** The actor's system; null: the address of the first member whose device is known, since documents of two machines may be the same. */
+  readonly systemMac: string | null;
   /** The actor's key, 1–65535; null: made of the members' speed, so that links of one speed aggregate. */
   readonly key: number | null;
   readonly select: (typeof AGGREGATOR_SELECTIONS)[number];

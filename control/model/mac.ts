@@ -3,6 +3,8 @@
  * document. Called by config, model and devices on the main thread.
  */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 
 const MAC = /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i;
 const RESERVED_PREFIX = '01:80:c2:00:00:0';
@@ -24,12 +26,24 @@ export function reservedIndex(text: string): number {
   return mac?.startsWith(RESERVED_PREFIX) === true ? Number.parseInt(mac.slice(-1), 16) : -1;
 }
 
+/** What tells this machine from others: machine-id(5), or its name where there is none. */
+function machineId(): string {
+  try {
+    return readFileSync('/etc/machine-id', 'utf8').trim() || hostname();
+  } catch {
+    return hostname();
+  }
+}
+
+const MACHINE = machineId();
+
 /**
  * The address of a TAP whose document names none: locally administered, the same at every start, so that a neighbour's
- * cache stays right over a restart. 46 bits of SHA-256 keep 1,000 ports apart (a clash: 1 in 10⁸).
+ * cache stays right over a restart; another on every machine, since one document may serve many. 46 bits of SHA-256 keep 1,000 ports
+ * apart (a clash: 1 in 10⁸).
  */
-export function defaultMac(bridge: string, port: string): string {
-  const digest = createHash('sha256').update(`weft:${bridge}/${port}`).digest();
+export function defaultMac(bridge: string, port: string, machine: string = MACHINE): string {
+  const digest = createHash('sha256').update(`weft:${machine}:${bridge}/${port}`).digest();
   digest[0] = (digest[0]! & 0xfc) | 0x02;
   return [...digest.subarray(0, 6)].map((octet) => octet.toString(16).padStart(2, '0')).join(':');
 }

@@ -53,7 +53,7 @@ function lacpChanges(before: LacpModel | null, after: LacpModel | null): string[
     ...changedText('lacp.mode', before.mode, after.mode),
     ...changedText('lacp.rate', before.rate, after.rate),
     ...changedText('lacp.system-priority', before.systemPriority, after.systemPriority),
-    ...changedText('lacp.system-mac', before.systemMac, after.systemMac),
+    ...changedText('lacp.system-mac', before.systemMac ?? 'a member’s', after.systemMac ?? 'a member’s'),
     ...changedText('lacp.key', before.key ?? 'by speed', after.key ?? 'by speed'),
     ...changedText('lacp.select', before.select, after.select),
     ...changedText('lacp.fallback', before.fallback, after.fallback),

@@ -77,7 +77,7 @@ export class BondNews {
 
   /** The bond's, and those that weft gave to TAPs of the same bridge. */
   #ownAddresses(bond: PortState, settings: BondSettings): OwnAddress[] {
-    const vlan = settings.monitor?.vlan ?? bond.model.vlan.tag ?? 0;
+    const vlan = settings.monitor?.vlan || (bond.model.vlan.tag ?? 0);
     const own = settings.sources.map((address) => ({ mac: settings.mac, address, vlan }));
     const taps = this.#parts.book
       .portsOf(bond.bridge)

@@ -9,6 +9,7 @@ import type { View } from '../../dataplane/memory/view.ts';
 import { BondTable } from '../compile/bond-table.ts';
 import type { PortDevice, PortHost, PortOpener } from '../devices/port-device.ts';
 import { DeviceError, RequestError } from '../errors.ts';
+import { memberPort } from '../model/bond.ts';
 import type { BondModel, PortModel } from '../model/model.ts';
 import type { BondCommand, SwitchEvent } from '../switch.ts';
 import { BondDevice, type BondParts } from './bond-device.ts';
@@ -51,6 +52,14 @@ export class Bonds implements PortOpener {
   hear({ bridge, model }: PortState): void {
     if (model.memberOf === null) return;
     this.#open.get(`${bridge}/${model.memberOf}`)?.look(nameIn(model));
+  }
+
+  /** The ports by which a port's frames come and go: itself, or a bond's members. */
+  leavesOf({ bridge, model, number }: PortState): number[] {
+    if (model.kind !== 'bond') return [number];
+    return model.settings.members.flatMap(
+      ({ name }) => this.#book.find(bridge, memberPort(model.name, name))?.number ?? [],
+    );
   }
 
   of(bridge: string, name: string): BondDevice | undefined {

@@ -105,11 +105,12 @@ export class Captures {
     return [...this.#running.values()].map(({ order }) => order);
   }
 
-  start(port: number, options: CaptureOptions): Capture {
+  /** Of one port, or of the members of a bond. */
+  start(ports: readonly number[], options: CaptureOptions): Capture {
     const number = this.#next++;
     const order: CaptureOrder = {
       capture: number,
-      port,
+      ports,
       filter: {
         in: options.direction !== 'out',
         out: options.direction !== 'in',
@@ -133,7 +134,7 @@ export class Captures {
   /** Ends the captures of ports that are gone: their numbers will be other ports'. */
   closeWithout(ports: { byNumber(number: number): unknown }): void {
     for (const { capture, order } of this.#running.values())
-      if (ports.byNumber(order.port) === undefined) void capture.close();
+      if (order.ports.some((port) => ports.byNumber(port) === undefined)) void capture.close();
   }
 
   async #stop(number: number): Promise<void> {

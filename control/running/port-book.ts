@@ -174,10 +174,11 @@ export class PortBook {
   /** A port by name alone, where that names one; throws when several bridges have it. */
   portAnywhere(name: string, bridge?: string): PortState {
     if (bridge !== undefined) return this.port(bridge, name);
-    const [inBridge, inName] = name.includes('/') ? (name.split('/') as [string, string]) : [undefined, name];
-    if (inBridge !== undefined) return this.port(inBridge, inName);
     const found = [...this.#ports.values()].filter((port) => port.model.name === name);
     if (found.length === 1) return found[0]!;
+    // `bridge/port`, where the port may be a bond's member and have a slash of its own.
+    const slash = name.indexOf('/');
+    if (slash > 0 && found.length === 0) return this.port(name.slice(0, slash), name.slice(slash + 1));
     if (found.length === 0)
       throw unknown(
         'port',

@@ -302,7 +302,7 @@ export class RunningSwitch implements api.Switch {
         `capture where they enter or leave: a port of bridge ${port.bridge}, or of ${bridge} behind ${peer}`,
       );
     }
-    return this.#captures.start(port.number, options);
+    return this.#captures.start(this.#base.bonds.leavesOf(port), options);
   }
 
   onEvent(listener: (event: api.SwitchEvent) => void): () => void {

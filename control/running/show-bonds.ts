@@ -167,7 +167,7 @@ export function bondKeys(settings: BondSettings): Record<string, string | number
           'lacp.mode': lacp.mode,
           'lacp.rate': lacp.rate,
           'lacp.system-priority': lacp.systemPriority,
-          'lacp.system-mac': lacp.systemMac,
+          'lacp.system-mac': lacp.systemMac ?? 'a member’s',
           'lacp.key': lacp.key ?? 'by speed',
           'lacp.select': lacp.select,
           'lacp.fallback': lacp.fallback,

@@ -59,6 +59,8 @@ export class LacpSystem {
   #settings: LacpModel;
   #minLinks: number;
   #actor: LacpActor;
+  /** Our system where the settings name none: the first address that a port had. */
+  #found: string | null = null;
   #ports: ReadonlyMap<string, LacpPort> = new Map();
   readonly #extras = new Map<string, Extra>();
   #active: number | null = null;
@@ -69,7 +71,7 @@ export class LacpSystem {
     this.send = send;
     this.#settings = settings;
     this.#minLinks = minLinks;
-    this.#actor = actorOf(settings);
+    this.#actor = actorOf(settings, null);
     this.#settle(now);
   }
 
@@ -96,7 +98,7 @@ export class LacpSystem {
     const before = this.#actor;
     this.#settings = settings;
     this.#minLinks = minLinks;
-    this.#actor = actorOf(settings);
+    this.#actor = actorOf(settings, this.#found);
     const { system, systemPriority, activity, short, strict } = this.#actor;
     const isOtherSystem = system !== before.system || systemPriority !== before.systemPriority;
     for (const [id, port] of this.#ports) {
@@ -137,12 +139,16 @@ export class LacpSystem {
 
   /** Source address of its LACPDUs, link, speed in bits/s. A link that comes up is told to the partner at once, before its first period ends. */
   link(id: string, up: boolean, speed: number | null, mac: string, now: number): void {
-    const port = this.#ports.get(id);
     const extra = this.#extras.get(id);
-    if (port === undefined || extra === undefined) return;
+    if (extra === undefined) return;
     extra.mac = mac;
     extra.speed = speed;
-    const changed = port.up === up ? port : { ...port, up, ntt: up };
+    if (this.#found === null && mac !== NO_SYSTEM) {
+      this.#found = mac;
+      if (this.#settings.systemMac === null) this.configure(this.#settings, this.#minLinks, now);
+    }
+    const known = this.#ports.get(id)!;
+    const changed = known.up === up ? known : { ...known, up, ntt: up };
     this.#put(id, this.#withKey(id, changed));
     this.#settle(now);
   }
@@ -294,8 +300,8 @@ export class LacpSystem {
   }
 }
 
-function actorOf({ systemPriority, systemMac, mode, rate, strict }: LacpModel): LacpActor {
-  const system = formatMac(parseMac(systemMac), 0);
+function actorOf({ systemPriority, systemMac, mode, rate, strict }: LacpModel, found: string | null): LacpActor {
+  const system = formatMac(parseMac(systemMac ?? found ?? NO_SYSTEM), 0);
   return { systemPriority, system, activity: mode === 'active', short: rate === 'fast', strict };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Capture: looks at a port's lists after receive and before transmit and copies what its filter takes into the worker's capture ring.
+ * Capture: looks at the lists of a port, or of a bond's members, after receive and before transmit and copies what its filter takes into the worker's capture ring.
  * Wraps lists, so that the path itself has no branch for it. Runs on the worker's thread; control drains the ring.
  */
 
@@ -25,26 +25,26 @@ export const DIRECTION_OUT = 2;
 
 export class Capture {
   readonly capture: number;
-  readonly port: number;
+  readonly #ports: readonly number[];
   readonly #filter: CaptureFilter;
   readonly #ring: ByteRing;
   /** Frames that found the ring full. */
   lost = 0;
 
-  constructor(capture: number, port: number, filter: CaptureFilter, ring: ByteRing) {
+  constructor(capture: number, ports: readonly number[], filter: CaptureFilter, ring: ByteRing) {
     this.capture = capture;
-    this.port = port;
+    this.#ports = ports;
     this.#filter = filter;
     this.#ring = ring;
   }
 
   received(lane: Lane, list: number, n: number, port: number): number {
-    if (port === this.port && this.#filter.in) this.#copyAll(lane, list, n, DIRECTION_IN);
+    if (this.#filter.in && this.#ports.includes(port)) this.#copyAll(lane, list, n, DIRECTION_IN);
     return n;
   }
 
   sending(lane: Lane, list: number, n: number, port: number): number {
-    if (port === this.port && this.#filter.out) this.#copyAll(lane, list, n, DIRECTION_OUT);
+    if (this.#filter.out && this.#ports.includes(port)) this.#copyAll(lane, list, n, DIRECTION_OUT);
     return n;
   }
 

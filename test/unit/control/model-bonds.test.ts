@@ -43,7 +43,7 @@ describe('a bond in the model', () => {
       mode: 'active',
       rate: 'slow',
       systemPriority: 32_768,
-      systemMac: '02:00:00:00:00:aa',
+      systemMac: null,
       key: null,
       select: 'stable',
       fallback: false,

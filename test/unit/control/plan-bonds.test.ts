@@ -61,7 +61,7 @@ describe('what a plan says', () => {
       'lacp.mode active → passive',
       'lacp.rate slow → fast',
       'lacp.system-priority 32768 → 1',
-      'lacp.system-mac 02:00:00:00:00:09 → 02:00:00:00:00:02',
+      'lacp.system-mac a member’s → 02:00:00:00:00:02',
       'lacp.key by speed → 7',
       'lacp.select stable → count',
       'lacp.fallback false → true',
