@@ -16,6 +16,8 @@ export interface OpenOptions {
   readonly log: Log;
   /** Leave devices that weft made in place when the switch closes. */
   readonly keepDevices: boolean;
+  /** Where the daemon answers. */
+  readonly socket: string;
 }
 
 export interface OpenedSwitch {
@@ -26,7 +28,7 @@ export interface OpenedSwitch {
 /** Makes everything that the document names and starts to forward; a failure undoes what it made and rejects with a WeftError. */
 export type OpenSwitch = (document: Document, options: OpenOptions) => Promise<OpenedSwitch>;
 
-export interface DaemonOptions extends OpenOptions {
+export interface DaemonOptions extends Omit<OpenOptions, 'socket'> {
   /** `--socket`. */
   readonly socket?: string | undefined;
   readonly version: string;
@@ -117,10 +119,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   let api: ApiServer | null = null;
   let metrics: MetricsServer | null = null;
   try {
-    api = await startApi(socketPath({ option: options.socket, document: document.api?.socket }), { version, log });
+    const socket = socketPath({ option: options.socket, document: document.api?.socket });
+    api = await startApi(socket, { version, log });
     process.on('exit', api.unlink);
     metrics = await openMetrics(document, source, options);
-    const opened = await options.openSwitch(document, options);
+    const opened = await options.openSwitch(document, { ...options, socket });
     give(opened.metrics);
     api.attach(opened.switch);
     return daemonOf(document, opened.switch, api, metrics, options);

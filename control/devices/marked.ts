@@ -1,20 +1,24 @@
 /**
- * Whose devices are whose. A TAP that weft makes carries `weft:bridge/port` as its ifalias; a device without that mark is
+ * Whose devices are whose. A TAP that weft makes carries `weft:bridge/port@daemon` as its ifalias; a device without that mark is
  * never changed, taken over or removed. Called by tap-device.ts, and at the start and end of the daemon, on the main thread.
  */
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { DeviceError } from '../errors.ts';
 import { type BatchFailure, inParallel, ipBatch, ipJson, type RunIp } from './ip.ts';
 
 export const NETNS_FOLDER = '/run/netns';
 const MARK = 'weft:';
+const OWNER_DIGITS = 8;
 /** Processes at once while namespaces are searched. */
 export const NETNS_WIDTH = 4;
 
 export interface Mark {
   readonly bridge: string;
   readonly port: string;
+  /** Which daemon made it (`ownerOf`); null: the mark doesn't say. */
+  readonly owner: string | null;
 }
 
 export interface Device {
@@ -34,13 +38,23 @@ export interface Device {
   readonly addresses: readonly string[];
 }
 
-export function markOf(bridge: string, port: string): string {
-  return `${MARK}${bridge}/${port}`;
+/** A daemon's name in its marks: two that have bridges of one name differ in the socket that they answer at. */
+export function ownerOf(socket: string): string {
+  return createHash('sha256').update(resolve(socket)).digest('hex').slice(0, OWNER_DIGITS);
+}
+
+export function markOf(bridge: string, port: string, owner: string): string {
+  return `${MARK}${bridge}/${port}@${owner}`;
+}
+
+/** Whether a device is that port's, whichever daemon made it: one that was started with another socket takes over what is there. */
+export function isOf(mark: Mark | null, { bridge, port }: Pick<Mark, 'bridge' | 'port'>): boolean {
+  return mark?.bridge === bridge && mark.port === port;
 }
 
 export function parseMark(alias: string | undefined): Mark | null {
-  const match = /^weft:([^/\s]+)\/([^/\s]+)$/.exec(alias ?? '');
-  return match === null ? null : { bridge: match[1]!, port: match[2]! };
+  const match = /^weft:([^/@\s]+)\/([^/@\s]+)(?:@(\w+))?$/.exec(alias ?? '');
+  return match === null ? null : { bridge: match[1]!, port: match[2]!, owner: match[3] ?? null };
 }
 
 /** What is used here of an item of `ip -d -json addr show`. */

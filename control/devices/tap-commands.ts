@@ -33,14 +33,14 @@ function canonical(address: string): string {
   return `${new URL(`http://[${host}]`).hostname.slice(1, -1)}/${prefix}`;
 }
 
-/** Everything that a TAP needs in its own namespace, ending up; `existing` is what a takeover found there. */
-export function setupCommands<T>(of: T, spec: TapSpec, existing: Device | null): TapCommand<T>[] {
+/** Everything that a TAP needs in its own namespace, ending up; `existing` is what a takeover found there, `owner` this daemon. */
+export function setupCommands<T>(of: T, spec: TapSpec, existing: Device | null, owner: string): TapCommand<T>[] {
   const { device, mac, mtu } = spec;
   const must = (line: string): TapCommand<T> => ({ of, line, ignore: [] });
   const wanted = new Set(spec.addresses.map(canonical));
   const stale = (existing?.addresses ?? []).filter((address) => !wanted.has(canonical(address)));
   return [
-    must(`link set dev ${device} alias ${markOf(spec.bridge, spec.port)}`),
+    must(`link set dev ${device} alias ${markOf(spec.bridge, spec.port, owner)}`),
     must(`link set dev ${device} address ${mac} mtu ${mtu} txqueuelen ${QUEUE_FRAMES}`),
     ...stale.map((address) => ({ of, line: `addr del ${address} dev ${device}`, ignore: ['not-there'] })),
     ...spec.addresses.map((address) => must(addAddress(device, address))),

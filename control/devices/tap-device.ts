@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { DeviceError } from '../errors.ts';
 import { inParallel, ipBatch, type RunIp, runIp, withoutQdisc } from './ip.ts';
-import { byNetns, type Device, devicesIn, markOf, NETNS_FOLDER, NETNS_WIDTH, removeMarked } from './marked.ts';
+import { byNetns, type Device, devicesIn, isOf, markOf, NETNS_FOLDER, NETNS_WIDTH, removeMarked } from './marked.ts';
 import { changeCommands, setupCommands, type TapCommand } from './tap-commands.ts';
 import type { TapSpec } from './tap-spec.ts';
 
@@ -38,6 +38,8 @@ export type OpenTap<H> = Extract<TapOutcome<H>, { handle: H }>;
 
 export interface TapDevicesOptions<H> {
   readonly opener: TapOpener<H>;
+  /** This daemon in its devices' marks. */
+  readonly owner: string;
   readonly run?: RunIp;
   readonly netnsFolder?: string;
 }
@@ -75,11 +77,13 @@ function obstacle(spec: TapSpec, device: Device): DeviceError | null {
 
 export class TapDevices<H> {
   readonly #opener: TapOpener<H>;
+  readonly #owner: string;
   readonly #run: RunIp;
   readonly #folder: string;
 
   constructor(options: TapDevicesOptions<H>) {
     this.#opener = options.opener;
+    this.#owner = options.owner;
     this.#run = options.run ?? runIp;
     this.#folder = options.netnsFolder ?? NETNS_FOLDER;
   }
@@ -119,12 +123,12 @@ export class TapDevices<H> {
   /** Removes devices of ports that are deleted; the caller closes their handles. One that is gone already is fine. */
   async remove(specs: readonly TapSpec[]): Promise<void> {
     const find = async ([netns, group]: [string | null, TapSpec[]]) => {
-      const wanted = new Map(group.map((spec) => [spec.device, markOf(spec.bridge, spec.port)]));
+      const wanted = new Map(group.map((spec) => [spec.device, spec]));
       const there = await devicesIn(this.#run, netns).catch((error: unknown) => {
         if (error instanceof DeviceError && error.code === 'no-such-netns') return [];
         throw error;
       });
-      return there.filter(({ name, mark }) => mark !== null && wanted.get(name) === markOf(mark.bridge, mark.port));
+      return there.filter(({ name, mark }) => wanted.has(name) && isOf(mark, wanted.get(name)!));
     };
     const found = (await inParallel([...byNetns(specs)], NETNS_WIDTH, find)).flat();
     const failures = await removeMarked(this.#run, found);
@@ -138,7 +142,7 @@ export class TapDevices<H> {
       const devices = there.get(spec.netns)!;
       const device = devices instanceof DeviceError ? undefined : devices.get(spec.device);
       const { mark = null, inUse = false, adminUp = false } = device ?? {};
-      if (!inUse || mark === null || markOf(mark.bridge, mark.port) !== markOf(spec.bridge, spec.port)) return 'gone';
+      if (!inUse || !isOf(mark, spec)) return 'gone';
       return adminUp ? 'up' : 'down';
     });
   }
@@ -188,9 +192,9 @@ export class TapDevices<H> {
     );
     const commands = attempts.filter(isOpen).flatMap((attempt): TapCommand<Attempt<H>>[] => {
       const { spec, existing, opened } = attempt;
-      if (spec.netns === null) return setupCommands(attempt, spec, existing);
+      if (spec.netns === null) return setupCommands(attempt, spec, existing, this.#owner);
       if (existing !== null) return [];
-      const mark = markOf(spec.bridge, spec.port);
+      const mark = markOf(spec.bridge, spec.port, this.#owner);
       return [
         { of: attempt, line: `link set dev ${opened} alias ${mark}`, ignore: [] },
         { of: attempt, line: `link set dev ${opened} netns ${spec.netns} name ${spec.device}`, ignore: [] },
@@ -207,7 +211,7 @@ export class TapDevices<H> {
     const groups = [...byNetns(moved)].map(([netns, group]) => [netns, group.map(({ attempt }) => attempt)] as const);
     await inParallel(groups, NETNS_WIDTH, async ([netns, group]) => {
       await this.#withoutQdisc(netns, group);
-      const commands = group.flatMap((attempt) => setupCommands(attempt, attempt.spec, attempt.existing));
+      const commands = group.flatMap((attempt) => setupCommands(attempt, attempt.spec, attempt.existing, this.#owner));
       try {
         await this.#carryOut(netns, commands);
       } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * TAPs that an earlier run left and that the document no longer names: removed at the start. Only marked ones, of bridges that this
- * document has, and that nobody holds: another daemon's, running or resting, are never touched. Main thread.
+ * TAPs that an earlier run left and that the document no longer names: removed at the start. Only those with this daemon's mark, of bridges
+ * that its document has, and that nobody holds: another daemon's, running or resting, are never touched. Main thread.
  */
 
 import { readFileSync } from 'node:fs';
@@ -45,10 +45,11 @@ function noneMarkedHere(): boolean {
   }
 }
 
-/** `bridges` is asked once the namespaces were searched, so that what became a port meanwhile stays. Throws a DeviceError. */
+/** `owner` is this daemon in marks; `bridges` is asked once the namespaces were searched, so that what became a port meanwhile stays. Throws a DeviceError. */
 export async function removeLeftovers(
   namespaces: readonly (string | null)[],
   bridges: () => readonly Bridge[],
+  owner: string,
   log: Log,
 ): Promise<void> {
   const searched = namespaces.filter((netns) => netns !== null || !noneMarkedHere());
@@ -60,7 +61,7 @@ export async function removeLeftovers(
     ),
   );
   const stale = found.filter(({ mark, netns, name, inUse }) => {
-    if (mark === null || inUse || !own.has(mark.bridge)) return false;
+    if (mark === null || mark.owner !== owner || inUse || !own.has(mark.bridge)) return false;
     return !wanted.has(`${mark.bridge}/${mark.port} ${netns ?? ''} ${name}`);
   });
   if (stale.length === 0) return;

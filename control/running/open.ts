@@ -8,6 +8,7 @@ import { View } from '../../dataplane/memory/view.ts';
 import { type Addon, addon, type OpenedTap } from '../../native/binding.ts';
 import type { Document } from '../config/document.ts';
 import { LinkEvents } from '../devices/link-events.ts';
+import { ownerOf } from '../devices/marked.ts';
 import { netdevOpener } from '../devices/netdev/opener.ts';
 import { TapDevices } from '../devices/tap-device.ts';
 import type { Log } from '../log.ts';
@@ -36,6 +37,8 @@ export interface OpenOptions {
   readonly file: string | null;
   readonly log: Log;
   readonly keepDevices?: boolean | undefined;
+  /** Where this daemon answers; no other has the same. */
+  readonly socket: string;
 }
 
 export interface OpenSwitch {
@@ -50,6 +53,7 @@ const SPARE_BRIDGES = 2;
 export async function openSwitch(document: Document, options: OpenOptions): Promise<OpenSwitch> {
   const model = fromDocument(document);
   const native = addon();
+  const owner = ownerOf(options.socket);
   const view = openArena(native, model, options.log);
   const links = new LinkEvents();
   const netdev = netdevOpener({ native, links, log: options.log });
@@ -68,6 +72,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
     kernel: new KernelLosses(native),
     links,
     devices: new TapDevices<OpenedTap>({
+      owner,
       opener: {
         open: (name, queues, { netnsPath }) => native.openTap(name, queues, netnsPath),
         persist: ({ handle }) => native.persistTap(handle, true),
@@ -92,7 +97,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
     const { bridges } = model;
     const tidied = netdev
       .giveBackLeftovers()
-      .then(() => removeLeftovers(usedNamespaces(bridges), () => bridges, options.log));
+      .then(() => removeLeftovers(usedNamespaces(bridges), () => bridges, owner, options.log));
     await Promise.all([base.pool.start(), tidied]);
     await running.apply(document, { dryRun: false });
     await running.watch();
@@ -100,13 +105,13 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
     await running.close();
     throw error;
   }
-  setTimeout(() => searchElsewhere(running, options.log), SEARCH_AFTER_MS).unref();
+  setTimeout(() => searchElsewhere(running, owner, options.log), SEARCH_AFTER_MS).unref();
   return { switch: running, metrics: new Metrics(base) };
 }
 
-function searchElsewhere(running: RunningSwitch, log: Log): void {
+function searchElsewhere(running: RunningSwitch, owner: string, log: Log): void {
   const bridges = () => fromDocument(running.config()).bridges;
-  removeLeftovers(otherNamespaces(bridges()), bridges, log).catch((error: Error) =>
+  removeLeftovers(otherNamespaces(bridges()), bridges, owner, log).catch((error: Error) =>
     log.warn({ reason: error.message }, 'other namespaces could not be searched for leftover TAPs'),
   );
 }

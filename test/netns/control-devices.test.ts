@@ -87,7 +87,7 @@ const HERE: TapSpec = {
   gateways: [],
 };
 
-const devices = new TapDevices({ opener });
+const devices = new TapDevices({ opener, owner: 'us' });
 const device = async (netns: string | null, name: string) =>
   (await devicesIn(runIp, netns)).find((found) => found.name === name);
 
@@ -221,6 +221,7 @@ describeNeeds({ root: true, tun: true, tools: ['ip', 'python3'] }, 'control/devi
     // Marked devices without a holder: `create` takes them over, which is the longer way.
     const marks = specs.map(({ device, port }) => `link set dev ${device} alias weft:wd-br/${port}`);
     const none = new TapDevices<string>({
+      owner: 'us',
       opener: { open: (name) => name, persist: () => undefined, close: () => undefined },
     });
     try {

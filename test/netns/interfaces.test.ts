@@ -35,7 +35,12 @@ describeNeeds(REAL, 'interfaces that come and go', () => {
     expect(result.steps).toMatchObject([{ verb: 'add', subject: 'br0/c' }]);
     expect(await devices(c)).toEqual(['eth0']);
     const [link] = JSON.parse(await c.run('ip', '-d', '-json', 'addr', 'show', 'dev', 'eth0'));
-    expect(link).toMatchObject({ address: mac, mtu: 1400, ifalias: 'weft:br0/c', linkinfo: { info_kind: 'tun' } });
+    expect(link).toMatchObject({
+      address: mac,
+      mtu: 1400,
+      ifalias: expect.stringMatching(/^weft:br0\/c@/),
+      linkinfo: { info_kind: 'tun' },
+    });
     expect(link.flags).toContain('UP');
     expect(link.addr_info.map((one: { local: string }) => one.local)).toContain('10.6.0.3');
     expect(await daemon.port('c')).toMatchObject({ up: true, device: 'eth0', netns: c.netns, mtu: 1400 });

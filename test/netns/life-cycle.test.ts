@@ -92,6 +92,22 @@ describeNeeds(REAL, 'life cycle', () => {
     ).toEqual([]);
   });
 
+  it('leaves another daemon’s devices alone, also while that one rests and has a bridge of the same name', async () => {
+    const first = await lab.daemon(document(), { args: ['--keep-devices'] });
+    expect(await first.stop()).toMatchObject({ code: 0 });
+    const other = await lab.daemon(bridge([{ name: 'x', kind: 'null' }]), { name: 'other' });
+    // Namespaces that a document doesn't name are searched soon after its daemon is ready.
+    await sleep(500);
+    expect([await devices(a), await devices(b)]).toEqual([['eth0'], ['eth0']]);
+    expect(await other.stop()).toMatchObject({ code: 0 });
+    await lab.daemon(bridge([port('a', 1)]));
+    const left = await until(
+      () => devices(b),
+      (found) => found.length === 0,
+    );
+    expect([await devices(a), left]).toEqual([['eth0'], []]);
+  });
+
   it('--keep-devices leaves them in place for the next start', async () => {
     const first = await lab.daemon(document(), { args: ['--keep-devices'] });
     const before = await identity(a);

@@ -1,7 +1,7 @@
 /** Devices without devices: what is asked of `ip`, and what its answers mean. */
 import { describe, expect, it } from 'vitest';
 import { type IpResult, ipBatch, ipError, ipJson, type RunIp } from '../../../control/devices/ip.ts';
-import { type Device, parseMark, removeMarked } from '../../../control/devices/marked.ts';
+import { type Device, markOf, ownerOf, parseMark, removeMarked } from '../../../control/devices/marked.ts';
 import { changeCommands, setupCommands } from '../../../control/devices/tap-commands.ts';
 import { TapDevices, type TapOpener } from '../../../control/devices/tap-device.ts';
 import type { TapSpec } from '../../../control/devices/tap-spec.ts';
@@ -57,8 +57,24 @@ describe('what ip says', () => {
 
 describe('marks', () => {
   it('are read strictly', () => {
-    expect(parseMark('weft:br0/web')).toEqual({ bridge: 'br0', port: 'web' });
-    for (const alias of [undefined, '', 'weft:', 'weft:br0', 'weft:a/b/c', 'my weft:a/b', 'weft:a/b c'])
+    expect(parseMark('weft:br0/web')).toEqual({ bridge: 'br0', port: 'web', owner: null });
+    expect(parseMark(markOf('br0', 'web', ownerOf('/run/a')))).toEqual({
+      bridge: 'br0',
+      port: 'web',
+      owner: ownerOf('/run/a'),
+    });
+    expect(ownerOf('/run/a')).not.toBe(ownerOf('/run/b'));
+    for (const alias of [
+      undefined,
+      '',
+      'weft:',
+      'weft:br0',
+      'weft:a/b/c',
+      'my weft:a/b',
+      'weft:a/b c',
+      'weft:a/b@',
+      'weft:a/b@c@d',
+    ])
       expect(parseMark(alias)).toBeNull();
   });
 
@@ -83,8 +99,8 @@ const SPEC: TapSpec = {
 
 describe('commands', () => {
   it('of a new TAP end with up and routes', () => {
-    expect(setupCommands(SPEC, SPEC, null).map(({ line }) => line)).toEqual([
-      'link set dev eth0 alias weft:br0/web',
+    expect(setupCommands(SPEC, SPEC, null, 'us').map(({ line }) => line)).toEqual([
+      'link set dev eth0 alias weft:br0/web@us',
       'link set dev eth0 address 02:00:00:00:00:01 mtu 9000 txqueuelen 4096',
       'addr replace 10.0.0.2/24 dev eth0',
       'addr replace fd00::2/64 dev eth0 nodad',
@@ -96,7 +112,7 @@ describe('commands', () => {
   it('of a takeover remove only addresses that are not wanted, however they are written', () => {
     const existing = { addresses: ['10.0.0.9/24', '10.0.0.2/24', 'fd00::2/64'] } as unknown as Device;
     const spec = { ...SPEC, addresses: ['10.0.0.2/24', 'FD00:0::2/64'] };
-    const lines = setupCommands(spec, spec, existing).map(({ line }) => line);
+    const lines = setupCommands(spec, spec, existing, 'us').map(({ line }) => line);
     expect(lines.filter((line) => line.startsWith('addr del'))).toEqual(['addr del 10.0.0.9/24 dev eth0']);
   });
 
@@ -142,7 +158,7 @@ describe('TapDevices', () => {
       return ok('[]');
     };
     const specs = Array.from({ length: 1000 }, (_, i) => root(`t${i}`));
-    const outcomes = await new TapDevices({ opener, run }).create(specs, 2);
+    const outcomes = await new TapDevices({ opener, owner: 'us', run }).create(specs, 2);
     expect(outcomes.every((outcome) => 'handle' in outcome && !outcome.takenOver)).toBe(true);
     expect(processes).toHaveLength(3);
     expect(calls[0]).toBe('open t0 2 null');
@@ -157,7 +173,7 @@ describe('TapDevices', () => {
       input === undefined || program === 'tc'
         ? ok('[]')
         : { exitCode: 1, stdout: '', stderr: 'Error: mtu greater than device maximum.\nCommand failed -:2' };
-    const [a, b, c] = await new TapDevices({ opener, run }).create([root('a'), root('b'), root('c')], 1);
+    const [a, b, c] = await new TapDevices({ opener, owner: 'us', run }).create([root('a'), root('b'), root('c')], 1);
     expect(a).toMatchObject({ error: { code: 'bad-mtu' } });
     expect((a as { error: Error }).error.message).toMatch(/^br0\/a: ip link set dev a address/);
     expect(b).toMatchObject({ error: { code: 'tap-failed', hint: expect.stringContaining('ulimit -n') } });
@@ -171,7 +187,7 @@ describe('TapDevices', () => {
       args[0] === '-n'
         ? { exitCode: 1, stdout: '', stderr: 'Cannot open network namespace "web": No such file' }
         : ok('[]');
-    const outcomes = await new TapDevices({ opener, run }).create([SPEC, root('x')], 1);
+    const outcomes = await new TapDevices({ opener, owner: 'us', run }).create([SPEC, root('x')], 1);
     expect(outcomes[0]).toMatchObject({ error: { code: 'no-such-netns' } });
     expect(calls).toEqual(['open x 1 null', 'persist x']);
   });
@@ -187,7 +203,7 @@ describe('TapDevices', () => {
     const create = async (link: object) => {
       const { opener, calls } = scriptedOpener();
       const run: RunIp = async (args) => ok(args.includes('-json') ? JSON.stringify([link]) : '');
-      const [outcome] = await new TapDevices({ opener, run, netnsFolder: '/ns' }).create([SPEC], 1);
+      const [outcome] = await new TapDevices({ opener, owner: 'us', run, netnsFolder: '/ns' }).create([SPEC], 1);
       return { outcome, calls };
     };
     const taken = await create({ ...tap, ifalias: 'weft:br0/web' });

@@ -79,6 +79,7 @@ export function rig(openers: Foundation['openers'] = {}) {
     counters,
     kernel: new KernelLosses(native),
     devices: new TapDevices<OpenedTap>({
+      owner: 'us',
       opener: {
         open: (name) => ({ handle: ++handle, name, created: true, offloads: 0 }),
         persist: () => undefined,

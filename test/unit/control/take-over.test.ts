@@ -236,7 +236,9 @@ describe('an interface is refused', () => {
     expect(refusalOf({ ...nic, addresses: ['192.0.2.2/24'], hasDefaultRoute: true }, true)).toBe(null);
     for (const takeOver of [true, false]) {
       expect(refusalOf({ ...nic, master: 'bond0' }, takeOver)).toMatchObject({ code: 'device-enslaved' });
-      expect(refusalOf({ ...nic, mark: { bridge: 'br0', port: 'a' } }, takeOver)).toMatchObject({ code: 'own-device' });
+      expect(refusalOf({ ...nic, mark: { bridge: 'br0', port: 'a', owner: null } }, takeOver)).toMatchObject({
+        code: 'own-device',
+      });
     }
   });
 });
