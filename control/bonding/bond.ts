@@ -15,17 +15,7 @@ import { BondMember, GRACE_MS } from './member.ts';
 import { type BondParts, PARTS } from './parts.ts';
 import { Rebalancer } from './rebalancer.ts';
 import { type BondStatus, type BondView, describeChange, downReason, reasonOf, statusOf } from './status.ts';
-import {
-  announcementOf,
-  graceOf,
-  hasActive,
-  isSameList,
-  isSameSteering,
-  reflectsOf,
-  sendOf,
-  type Way,
-  wayOf,
-} from './steering.ts';
+import { announcementOf, graceOf, hasActive, isSameSteering, reflectsOf, sendOf, type Way, wayOf } from './steering.ts';
 import { Watch } from './watch.ts';
 
 export type { BondHost, MemberLink, Reception, Steering } from './host.ts';
@@ -203,9 +193,7 @@ export class Bond {
     this.#rebalancer.follow(this.#steering, this.#settings, now);
     if (!isSameSteering(before.steering, this.#steering)) this.#host.steer(this.#steering);
     this.#tell(before, moved);
-    if (!isSameList(before.steering.carrying, this.#steering.carrying)) {
-      this.#watch.carrying(this.#steering.carrying, now);
-    }
+    this.#watch.carrying(this.#steering.carrying, now);
   }
 
   /** What watchers think; with nobody up the first that waits for updelay waits no longer. */

@@ -2,7 +2,6 @@
  * What the bond machine is told and what it asks for: plain types between bond.ts and whoever runs it (control/running, simulations in
  * tests). Nothing here knows devices, sockets or workers.
  */
-import type { FrameTag } from './announcements.ts';
 
 export interface MemberLink {
   readonly up: boolean;
@@ -41,8 +40,6 @@ export interface BondHost {
   received(member: string): number;
   /** Units of 64 bytes that each of the 256 buckets sent so far. */
   loads(): Float64Array;
-  /** How frames of a VLAN of the bridge are tagged on the bond's links; without it by their number, and untagged those of 0. */
-  tagOf?(vlan: number): FrameTag;
   /** Up, down, another active member, other carrying ones; `reason` is a sentence without full stop. */
   changed(reason: string): void;
 }

@@ -5,7 +5,6 @@
 import type { LacpModel, MonitorModel } from '../model/bond.ts';
 import { LacpSystem } from '../protocols/lacp/system.ts';
 import type { LacpMemberRow } from '../switch.ts';
-import type { FrameTag } from './announcements.ts';
 import { TargetMonitor } from './monitor.ts';
 
 /** Sends a frame as it is by a member. */
@@ -48,7 +47,7 @@ export interface BondParts {
     sources: readonly string[],
     now: number,
     send: SendMember,
-    options: { readonly everyone: boolean; readonly tag: FrameTag },
+    options: { readonly everyone: boolean },
   ): LifeMonitor;
 }
 

@@ -4,11 +4,10 @@
  */
 import { ETHERNET_BYTES, ETHERTYPE_SLOW_PROTOCOLS, etherType } from '../../dataplane/wire/ethernet.ts';
 import type { BondSettings } from '../model/bond.ts';
-import type { FrameTag } from './announcements.ts';
 import type { BondHost } from './host.ts';
 import type { BondMember } from './member.ts';
 import type { BondParts, LacpMachine, LifeMonitor } from './parts.ts';
-import { wayOf } from './steering.ts';
+import { isSameList, wayOf } from './steering.ts';
 
 export class Watch {
   readonly #parts: BondParts;
@@ -21,6 +20,8 @@ export class Watch {
   readonly #ports = new Map<string, string>();
   readonly #links = new Map<string, string>();
   readonly #askers = new Map<string, string>();
+  /** Who carries, as the monitor was told; null: it has to be told anew. */
+  #carrying: readonly string[] | null = null;
 
   constructor(parts: BondParts, host: BondHost) {
     this.#parts = parts;
@@ -54,8 +55,11 @@ export class Watch {
     for (const member of members) member.alive = this.#monitor?.alive(member.name) ?? true;
   }
 
+  /** Who carries, as often as it likes. */
   carrying(names: readonly string[], now: number): void {
-    this.#monitor?.carrying(names, now);
+    if (this.#monitor === null || (this.#carrying !== null && isSameList(this.#carrying, names))) return;
+    this.#carrying = names;
+    this.#monitor.carrying(names, now);
   }
 
   receive(member: string, frame: Uint8Array, now: number): void {
@@ -109,8 +113,7 @@ export class Watch {
 
   #configureMonitor(settings: BondSettings, now: number): void {
     const { monitor, mac, sources, mode } = settings;
-    const tag = monitor === null ? null : this.#tagOf(monitor.vlan);
-    const asked = monitor === null ? '' : JSON.stringify([monitor, mac, sources, mode, tag]);
+    const asked = monitor === null ? '' : JSON.stringify([monitor, mac, sources, mode]);
     if (asked === this.#asked) this.#dropAskers(settings);
     else {
       this.#asked = asked;
@@ -118,13 +121,8 @@ export class Watch {
       // In 802.3ad only those that carry receive; in active-backup only the active one asks.
       const everyone = wayOf(mode, false) !== 'single' && mode !== '802.3ad';
       this.#monitor =
-        monitor === null ? null : this.#parts.monitor(monitor, mac, sources, now, this.#send, { everyone, tag });
+        monitor === null ? null : this.#parts.monitor(monitor, mac, sources, now, this.#send, { everyone });
     }
-  }
-
-  #tagOf(vlan: number): FrameTag {
-    if (this.#host.tagOf !== undefined) return this.#host.tagOf(vlan);
-    return vlan === 0 ? null : { vid: vlan };
   }
 
   #dropAskers({ members }: BondSettings): void {
@@ -141,6 +139,7 @@ export class Watch {
     if (this.#askers.get(name) === asker) return;
     if (this.#askers.has(name)) monitor.removeMember(name);
     this.#askers.set(name, asker);
+    this.#carrying = null;
     monitor.addMember(name, now, asker);
   }
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Bond, type BondHost, type Steering } from '../../../../control/bonding/bond.ts';
 import type { BondSettings } from '../../../../control/model/bond.ts';
-import { LACP, MONITOR, member, NotingHost, Stand, settings } from './rig.ts';
+import { LACP, member, NotingHost, Stand, settings } from './rig.ts';
 
 const LACPDU = Uint8Array.from([1, 0x80, 0xc2, 0, 0, 2, 2, 0, 0, 0, 0, 9, 0x88, 0x09, 1, 1]);
 const AD = { mode: '802.3ad' } as const;
@@ -150,74 +150,6 @@ describe('lacp.fallback', () => {
     stand.lacp.wakeAt = stand.now;
     stand.bond.tick(stand.now);
     expect([stand.active, stand.host.announced, stand.bond.row().lacp]).toEqual(['a', [null], 'fallback']);
-  });
-});
-
-describe('targets', () => {
-  const MONITORED = { monitor: MONITOR };
-  function silence(stand: Stand, ...names: string[]): Stand {
-    stand.monitor.dead.clear();
-    for (const name of names) stand.monitor.dead.add(name);
-    stand.monitor.wakeAt = stand.now;
-    stand.bond.tick(stand.now);
-    stand.monitor.wakeAt = Number.POSITIVE_INFINITY;
-    return stand;
-  }
-
-  it('that do not answer make a member as good as lost', () => {
-    const stand = silence(new Stand(settings(MONITORED)).start(), 'a');
-    expect([stand.active, stand.state('a')]).toEqual(['b', 'down: its targets do not answer']);
-    expect(stand.host.reasons).toEqual(['a no longer carries: its targets do not answer; b is active']);
-    expect(stand.bond.row().members[0]!.failures).toBe(1);
-    silence(stand, 'a', 'b');
-    expect(stand.bond.up).toBe(false);
-    expect(silence(stand, 'b').active).toBe('a');
-  });
-
-  it('are asked by the member that carries, as the bond', () => {
-    const stand = new Stand(settings(MONITORED)).start();
-    stand.command('b', 'activate');
-    expect(stand.monitor.everyone).toBe(false);
-    expect(stand.monitor.heard).toEqual([
-      'add a 02:00:00:00:00:01',
-      'carrying a',
-      'add b 02:00:00:00:00:01',
-      'carrying b',
-    ]);
-  });
-
-  it('are asked by each member as itself where all carry over links of one network', () => {
-    const stand = new Stand(settings({ mode: 'balance-slb', ...MONITORED })).start();
-    expect(stand.monitor.everyone).toBe(true);
-    expect(stand.monitor.heard.filter((word) => word.startsWith('add'))).toEqual([
-      'add a 02:00:00:00:01:00',
-      'add b 02:00:00:00:01:01',
-    ]);
-  });
-
-  it('are asked as another address when a device has another', () => {
-    const stand = new Stand(settings({ mode: 'balance-slb', ...MONITORED })).start();
-    stand.monitor.heard.length = 0;
-    stand.link('b', true, { mac: '02:00:00:00:09:09' });
-    expect(stand.monitor.heard).toEqual(['remove b', 'add b 02:00:00:00:09:09']);
-  });
-
-  it('are watched anew when the settings ask for others, and no more when they ask for none', () => {
-    const stand = new Stand(settings(MONITORED)).start();
-    stand.configure(settings({ ...MONITORED, seed: 3 }, ['b', 'c']));
-    expect([stand.monitors.length, [...stand.monitor.members]]).toEqual([1, ['b']]);
-    stand.configure(settings({ monitor: { ...MONITORED.monitor, missedMax: 5 } }, ['b', 'c']));
-    expect([stand.monitors.length, [...stand.monitor.members]]).toEqual([2, ['b']]);
-    stand.monitor.dead.add('b');
-    stand.configure(settings({}, ['b', 'c']));
-    expect(stand.active).toBe('b');
-  });
-
-  it('hear frames that are not of LACP', () => {
-    const stand = new Stand(settings(MONITORED)).start();
-    stand.bond.receive('b', new Uint8Array(42), stand.now);
-    punt(stand, 'b');
-    expect(stand.monitor.heard.filter((word) => word === 'receive b').length).toBe(1);
   });
 });
 

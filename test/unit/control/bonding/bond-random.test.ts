@@ -160,6 +160,7 @@ class Life {
     }
     if (bond.up) expect(Math.max(...buckets)).toBeLessThan(carrying.length);
     if (active !== null) expect(carrying).toContain(active);
+    if (this.given.monitor !== null) expect(this.stand.monitor.carriers).toEqual(carrying);
     this.checkReceivers();
     this.checkCalls();
     this.checkRows();

@@ -157,6 +157,8 @@ export class FakeMonitor implements LifeMonitor {
   readonly heard: string[] = [];
   readonly dead = new Set<string>();
   readonly members = new Set<string>();
+  /** Who carries, of those that it knew when it was told. */
+  carriers: string[] = [];
 
   addMember(name: string, _now: number, mac: string): void {
     this.members.add(name);
@@ -164,9 +166,11 @@ export class FakeMonitor implements LifeMonitor {
   }
   removeMember(name: string): void {
     this.members.delete(name);
+    this.carriers = this.carriers.filter((one) => one !== name);
     this.heard.push(`remove ${name}`);
   }
   carrying(names: readonly string[]): void {
+    this.carriers = names.filter((name) => this.members.has(name));
     this.heard.push(`carrying ${names.join(' ')}`.trim());
   }
   receive(name: string): void {
