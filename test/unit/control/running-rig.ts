@@ -1,5 +1,5 @@
 /** The parts of a running switch over a kernel that is a list of `ip` answers and workers that only remember what they were ordered. */
-import { TapDevices } from '../../../control/devices/tap-device.ts';
+import { TapDevices, type TapOpener } from '../../../control/devices/tap-device.ts';
 import { makeLog } from '../../../control/log.ts';
 import { fromDocument } from '../../../control/model/model.ts';
 import { plan } from '../../../control/plan/plan.ts';
@@ -67,6 +67,11 @@ export function rig(openers: Foundation['openers'] = {}) {
     persistTap: () => undefined,
     deviceCounters: () => '',
   } as unknown as Addon;
+  const opener: TapOpener<OpenedTap> = {
+    open: (name) => ({ handle: ++handle, name, created: true, offloads: 0 }),
+    persist: () => undefined,
+    close: ({ handle: h }) => void closed.push(h),
+  };
   const view = new View(plainArena({ workers: 1, fdbEntries: 1024 }));
   const [book, counters] = [new PortBook(), new Counters(view)];
   const bonds = new Bonds(view, book, counters, new Injector(view, () => undefined), (event) => base.emit(event));
@@ -78,15 +83,7 @@ export function rig(openers: Foundation['openers'] = {}) {
     book,
     counters,
     kernel: new KernelLosses(native),
-    devices: new TapDevices<OpenedTap>({
-      owner: 'us',
-      opener: {
-        open: (name) => ({ handle: ++handle, name, created: true, offloads: 0 }),
-        persist: () => undefined,
-        close: ({ handle: h }) => void closed.push(h),
-      },
-      run,
-    }),
+    devices: new TapDevices<OpenedTap>({ owner: 'us', opener, run }),
     openers: { bond: bonds, ...openers },
   });
   base.pool = fakePool(orders, answers);
