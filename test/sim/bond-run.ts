@@ -7,7 +7,16 @@ import { readSaid } from '../../control/bonding/target-frames.ts';
 import type { BondMode, BondSettings } from '../../control/model/bond.ts';
 import { PortCell } from '../../dataplane/memory/layout.ts';
 import { buildArpFrame, buildUdpFrame } from '../../dataplane/wire/build.ts';
-import { accountsOf, BOND, BondSide, HOST_PORTS, LINK_PORTS, PlainSide, type Side } from './bond-sides.ts';
+import {
+  accountsOf,
+  BOND,
+  BondSide,
+  HOST_PORTS,
+  type HostVlans,
+  LINK_PORTS,
+  PlainSide,
+  type Side,
+} from './bond-sides.ts';
 import type { Random } from './network.ts';
 import { Wire } from './wire.ts';
 
@@ -24,6 +33,7 @@ interface Host {
   readonly port: number;
   readonly mac: string;
   readonly ip: string;
+  readonly vlan: number;
 }
 
 interface Sent {
@@ -47,6 +57,7 @@ export interface RunOptions {
   readonly random: Random;
   /** Of each link. */
   readonly delaysMs: readonly number[];
+  readonly vlans: HostVlans;
 }
 
 export class BondRun {
@@ -69,13 +80,18 @@ export class BondRun {
   #last = new Map<string, number>();
   readonly #carriers: { readonly at: number; readonly side: 0 | 1; readonly link: number; readonly up: boolean }[] = [];
 
-  constructor({ settings, peer, random, delaysMs }: RunOptions) {
+  constructor({ settings, peer, random, delaysMs, vlans }: RunOptions) {
     this.mode = settings.mode;
     this.#random = random;
-    this.sides = [new BondSide(settings, 0), peer === null ? new PlainSide() : new BondSide(peer, 0)];
+    this.sides = [
+      new BondSide(settings, vlans, 0),
+      peer === null ? new PlainSide(vlans) : new BondSide(peer, vlans, 0),
+    ];
     this.wires = delaysMs.map((delayMs) => new Wire(delayMs));
     this.hosts = ([0, 1] as const).flatMap((side) =>
-      HOST_PORTS.map((port) => ({ side, port, mac: `02:00:00:00:0${side}:0${port}`, ip: `10.0.${side}.${port}` })),
+      HOST_PORTS.map((port, at) => {
+        return { side, port, mac: `02:00:00:00:0${side}:0${port}`, ip: `10.0.${side}.${port}`, vlan: vlans[at]! };
+      }),
     );
     for (const link of this.wires.keys()) this.setCarrier(link, true);
   }
@@ -144,7 +160,7 @@ export class BondRun {
   }
 
   broadcast(from: Host, count: number): void {
-    const to = this.hosts.filter((host) => host !== from);
+    const to = this.#othersOf(from);
     for (let k = 0; k < count; k++) this.send(from, to, ALL, 0);
   }
 
@@ -193,7 +209,7 @@ export class BondRun {
 
   #sendRandom(): void {
     const from = this.hosts[this.#random(this.hosts.length)]!;
-    const others = this.hosts.filter((host) => host !== from);
+    const others = this.#othersOf(from);
     if (this.#random(8) === 0) this.broadcast(from, 1);
     else if (this.heavy && this.#random(4) > 0) {
       const to = this.hosts[(this.hosts.indexOf(from) + 3) % this.hosts.length]!;
@@ -202,6 +218,11 @@ export class BondRun {
       const to = others[this.#random(others.length)]!;
       this.send(from, [to], to.mac, 1000 + this.#random(4));
     }
+  }
+
+  /** Whom it may reach: those of its VLAN. */
+  #othersOf(from: Host): Host[] {
+    return this.hosts.filter((host) => host !== from && host.vlan === from.vlan);
   }
 
   /** A frame comes in by a link. */
@@ -255,6 +276,7 @@ export class BondRun {
     const sent = this.#dataOf(bytes);
     if (sent === null) return;
     if (sent.from === host) this.#fail(`${sent.flow} came back to its sender`);
+    if (host.vlan !== sent.from.vlan) this.#fail(`${sent.flow} came to ${host.mac}, which is of another VLAN`);
     if (!sent.to.includes(host)) return;
     const heard = (sent.heard.get(host) ?? 0) + 1;
     sent.heard.set(host, heard);
@@ -297,8 +319,10 @@ export class BondRun {
   }
 
   #dataOf(bytes: Uint8Array): Sent | null {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    if (bytes.length < ID_AT + 4 || view.getUint16(12) !== 0x0800 || view.getUint16(36) !== PORT_OF_DATA) return null;
+    const at = bytes[12] === 0x81 ? 4 : 0;
+    const view = new DataView(bytes.buffer, bytes.byteOffset + at, bytes.length - at);
+    if (view.byteLength < ID_AT + 4 || view.getUint16(12) !== 0x0800 || view.getUint16(36) !== PORT_OF_DATA)
+      return null;
     return this.#sent[view.getUint32(ID_AT)] ?? null;
   }
 

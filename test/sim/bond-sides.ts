@@ -27,6 +27,16 @@ export const BOND = 10;
 const INDEX = 5;
 const GIGABIT = 1e9;
 
+/** Per host port its VLAN, of which it is an access port; 0: none is configured. The links carry all. */
+export type HostVlans = readonly number[];
+
+function hostPorts(vlans: HostVlans): TablePort[] {
+  return HOST_PORTS.map((number, at) => {
+    const tag = vlans[at]!;
+    return tag === 0 ? tablePort(number) : tablePort(number, { vlan: { mode: 'access', tag } });
+  });
+}
+
 export interface Side {
   readonly rig: Rig;
   /** Null for a plain bridge. */
@@ -75,10 +85,12 @@ class Ports {
 export class PlainSide implements Side {
   readonly rig = new Rig();
   readonly machine = null;
-  readonly #ports = new Ports(
-    this.rig,
-    [...HOST_PORTS, ...LINK_PORTS].map((number) => tablePort(number)),
-  );
+  readonly #ports: Ports;
+
+  constructor(vlans: HostVlans) {
+    const links = LINK_PORTS.map((number) => tablePort(number));
+    this.#ports = new Ports(this.rig, [...hostPorts(vlans), ...links]);
+  }
 
   carrier(link: number, up: boolean): void {
     this.#ports.setUp(LINK_PORTS[link]!, up);
@@ -106,10 +118,10 @@ export class BondSide implements Side, BondHost {
   );
   #told: (ReadonlySet<number> | null)[] = [];
 
-  constructor(settings: BondSettings, nowMs: number) {
+  constructor(settings: BondSettings, vlans: HostVlans, nowMs: number) {
     this.#settings = settings;
     this.#ports = new Ports(this.rig, [
-      ...HOST_PORTS.map((number) => tablePort(number)),
+      ...hostPorts(vlans),
       tablePort(BOND, { kind: PortKind.BOND, bond: INDEX, up: false }),
       ...LINK_PORTS.map((number) => tablePort(number, { bridge: 0, learning: false, up: false })),
     ]);
@@ -188,7 +200,8 @@ export class BondSide implements Side, BondHost {
       for (const { mac, port, vlan } of readFdb(this.rig.view, this.rig.edge.now / 1e9)) {
         const { key0, low } = macKeys(mac);
         const moved = buckets === null || buckets.has(sourceBucket(this.#settings.seed, key0, low, vlan));
-        if (port !== BOND && moved) this.#injector.inject(BOND, Way.OUT, rarpRequest(mac), vlan);
+        const tag = vlan === 0 ? null : { vid: vlan };
+        if (port !== BOND && moved) this.#injector.inject(BOND, Way.OUT, rarpRequest(mac, tag), vlan);
       }
     }
   }

@@ -34,6 +34,7 @@ const MONITOR: MonitorModel = {
 /** From the last answer, which was under way when the link fell silent. */
 const MONITOR_MS = MONITOR.intervalMs * MONITOR.missedMax + DELAY_MAX_MS;
 
+const ONE_VLAN = [10, 10, 10];
 const ONE = '02:00:00:00:b0:00';
 const OTHER = '02:00:00:00:b1:00';
 
@@ -73,6 +74,15 @@ function settings(mode: BondMode, mac: string, changes: Partial<BondSettings> = 
   };
 }
 
+/** Hosts without VLANs; in one; or some in one and some in another, which the bond carries as a trunk. */
+function vlansOf(random: Random): readonly number[] {
+  return [
+    [0, 0, 0],
+    [10, 10, 10],
+    [10, 10, 20],
+  ][random(3)]!;
+}
+
 /** Both ends alike, their hosts known to each other; links of different delay unless told otherwise. */
 function twoBonds(
   mode: BondMode,
@@ -82,7 +92,7 @@ function twoBonds(
 ): BondRun {
   const delaysMs = MEMBERS.map(() => random(delayMaxMs + 1));
   const ends = [ONE, OTHER].map((mac) => settings(mode, mac, changes));
-  const run = new BondRun({ settings: ends[0]!, peer: ends[1]!, random, delaysMs });
+  const run = new BondRun({ settings: ends[0]!, peer: ends[1]!, random, delaysMs, vlans: vlansOf(random) });
   run.run(mode === '802.3ad' ? JOIN_MS : AT_ONCE_MS, 0);
   run.introduce();
   return run;
@@ -96,10 +106,19 @@ function bondAndBridge(
   mode: BondMode,
   random: Random,
   changes: Partial<BondSettings> = {},
+  vlans = vlansOf(random),
   delayMs = random(DELAY_MAX_MS + 1),
 ): BondRun {
   const delaysMs = new Array<number>(MEMBERS.length).fill(delayMs);
-  const run = new BondRun({ settings: settings(mode, ONE, changes), peer: null, random, delaysMs });
+  // The target is where the first host is.
+  const monitor = changes.monitor ? { ...changes.monitor, vlan: vlans[0]! } : null;
+  const run = new BondRun({
+    settings: settings(mode, ONE, { ...changes, monitor }),
+    peer: null,
+    random,
+    delaysMs,
+    vlans,
+  });
   run.run(AT_ONCE_MS, 0);
   run.introduce();
   return run;
@@ -107,7 +126,7 @@ function bondAndBridge(
 
 /** A seed with which the first two hosts of the first end begin on one member of balance-slb. */
 function sharingSeed(): number {
-  const { buckets } = bondAndBridge('balance-slb', randomFrom(1)).sides[0].machine!.steering;
+  const { buckets } = bondAndBridge('balance-slb', randomFrom(1), {}, [0, 0, 0]).sides[0].machine!.steering;
   const keys = ['02:00:00:00:00:01', '02:00:00:00:00:02'].map(macKeys);
   for (let seed = 0; ; seed++) {
     const [one, other] = keys.map(({ key0, low }) => buckets[sourceBucket(seed, key0, low, 0)]);
@@ -259,7 +278,8 @@ describe('while nothing fails', () => {
       const random = randomFrom(seedFor(`rebalancing of ${mode}`));
       const hash = mode === 'balance-slb' ? 'vlan+srcmac' : 'layer3+4';
       const changes = { rebalanceMs: 1000, hash, seed: sharingSeed() } as const;
-      const run = mode === 'balance-slb' ? bondAndBridge(mode, random, changes) : twoBonds(mode, random, changes, 0);
+      const run =
+        mode === 'balance-slb' ? bondAndBridge(mode, random, changes, [0, 0, 0]) : twoBonds(mode, random, changes, 0);
       run.heavy = true;
       for (let k = 0; k < 2; k++) run.runSteady(2600);
       expect(run.copies).toBe(0);
@@ -268,7 +288,7 @@ describe('while nothing fails', () => {
   );
 
   it('bond - discard duplicated frames', () => {
-    const run = bondAndBridge('active-backup', randomFrom(1));
+    const run = bondAndBridge('active-backup', randomFrom(1), {}, ONE_VLAN);
     const before = run.dropped(0, 'member-inactive');
     const [from] = run.hosts.filter(({ side }) => side === 1);
     const near = run.hosts.filter(({ side }) => side === 0);
@@ -280,7 +300,7 @@ describe('while nothing fails', () => {
   });
 
   it('what the former active member sent does not come in by its successor', () => {
-    const run = bondAndBridge('active-backup', randomFrom(1), {}, DELAY_MAX_MS);
+    const run = bondAndBridge('active-backup', randomFrom(1), {}, ONE_VLAN, DELAY_MAX_MS);
     const side = run.sides[0] as BondSide;
     for (const member of ['b', 'c', 'a']) {
       for (const from of run.hosts.filter((host) => host.side === 0)) run.broadcast(from, 1);
@@ -295,7 +315,7 @@ describe('while nothing fails', () => {
   });
 
   it('broadcasts of balance-slb that a bridge reflects come in on no member', () => {
-    const run = bondAndBridge('balance-slb', randomFrom(1));
+    const run = bondAndBridge('balance-slb', randomFrom(1), {}, ONE_VLAN);
     const before = ['member-inactive', 'reflected'].map((reason) => run.dropped(0, reason));
     const near = run.hosts.filter(({ side }) => side === 0);
     for (const from of near) run.broadcast(from, 10);
