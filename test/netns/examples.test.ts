@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadFile } from '../../control/config/load.ts';
 import { describeNeeds } from '../needs.ts';
+import { bondRow, cable, kernelBridge } from './bond-rig.ts';
 import type { Daemon } from './daemon.ts';
 import { BROADCAST, frame, MARKER, mac } from './frames.ts';
 import type { Host } from './host.ts';
-import { Lab, REAL } from './lab.ts';
+import { Lab, REAL, until } from './lab.ts';
 
 const FOLDER = fileURLToPath(new URL('../../examples/', import.meta.url));
 const MEGABYTE = 1 << 20;
@@ -217,5 +218,107 @@ describeNeeds(REAL, 'examples/bridged.yaml', () => {
     expect(await machine.run('ip', '-br', 'addr', 'show', 'dev', 'eth0')).toContain(`${MACHINE}/24`);
     expect(await machine.run('ip', 'route', 'show', 'default')).toMatch(/^default via 192\.0\.2\.1 dev eth0/);
     expect(await machine.ping('198.51.100.1')).toBe(3);
+  });
+});
+
+describeNeeds(REAL, 'examples/bond.yaml', () => {
+  const ROUTER = '192.0.2.1';
+  let lab: Lab;
+  let hosts: Record<'web' | 'net' | 'hub', Host>;
+  let daemon: Daemon;
+  const active = async () => (await bondRow(daemon, 'uplink')).active;
+  beforeAll(async () => {
+    lab = new Lab();
+    hosts = await lab.hosts(['web', 'net', 'hub']);
+    for (const index of [1, 2]) await cable(lab, index, 'net', { nearPrefix: 'eth', farPrefix: 'eth' });
+    await kernelBridge(lab, 'net', 'sw0', ['eth1', 'eth2']);
+    await hosts.net.run('ip', 'addr', 'add', `${ROUTER}/24`, 'dev', 'sw0');
+    daemon = await lab.daemon(example(lab, 'bond.yaml'));
+    await until(active, (name) => name === 'eth1');
+  });
+  afterAll(() => lab.close());
+
+  it('passes: web and the machine reach the network, and go on to when a cable is pulled', async () => {
+    const { web, net, hub } = hosts;
+    expect(await web.ping(ROUTER)).toBe(3);
+    expect(await hub.ping(ROUTER)).toBe(3);
+    await moves(net, web, '192.0.2.50');
+    await net.run('ip', 'link', 'set', 'eth1', 'down');
+    expect(await until(active, (name) => name === 'eth2')).toBe('eth2');
+    expect(await web.ping(ROUTER)).toBe(3);
+    await net.run('ip', 'link', 'set', 'eth1', 'up');
+    expect(await until(active, (name) => name === 'eth1')).toBe('eth1');
+    expect(await hub.ping(ROUTER)).toBe(3);
+    expect((await daemon.cli('bond', 'member', 'disable', 'uplink', 'eth1')).exitCode).toBe(0);
+    expect(await active()).toBe('eth2');
+    expect(await web.ping(ROUTER)).toBe(3);
+    expect((await daemon.cli('show', 'bonds')).stdout).toMatch(/eth1 +disabled .*by command/);
+    await daemon.cli('bond', 'member', 'enable', 'uplink', 'eth1');
+    await until(active, (name) => name === 'eth1');
+  });
+
+  it('does not pass: what comes in by the NIC in reserve', async () => {
+    const { web, net } = hosts;
+    const before = await daemon.drops();
+    await web.sniff('eth0', MARKER);
+    await net.run('ip', 'link', 'set', 'eth2', 'nomaster');
+    await net.send('eth2', [frame(BROADCAST, mac(9), [])]);
+    expect(await web.frames('eth0', 1, 0.3)).toEqual([]);
+    const lost = (rows: typeof before) =>
+      rows.find(({ port, reason }) => port === 'uplink/eth2' && reason === 'member-inactive')?.frames ?? 0;
+    expect(lost(await daemon.drops())).toBeGreaterThan(lost(before));
+  });
+});
+
+describeNeeds(REAL, 'examples/lacp.yaml', () => {
+  let lab: Lab;
+  let hosts: Record<'web' | 'db' | 'web2' | 'db2', Host>;
+  let daemon: Daemon;
+  beforeAll(async () => {
+    lab = new Lab();
+    hosts = await lab.hosts(['web', 'db', 'web2', 'db2']);
+    await lab.hosts(['hub', 'far']);
+    for (const index of [1, 2]) await cable(lab, index, 'far', { nearPrefix: 'eth', farPrefix: 'eth' });
+    daemon = await lab.daemon(example(lab, 'lacp.yaml'));
+    // Its TAPs have other names, and so other addresses, as those of another machine have.
+    const other = example(lab, 'lacp.yaml')
+      .replace(/(name: (?:web|db)|netns: \S+-(?:web|db))\b/g, '$12')
+      .replaceAll('.50/24', '.60/24');
+    const partner = await lab.daemon(other, { netns: lab.name('far'), name: 'partner' });
+    for (const one of [daemon, partner])
+      await until(
+        () => bondRow(one, 'uplink'),
+        ({ members }) => members.every(({ state }) => state === 'enabled'),
+        10_000,
+      );
+  });
+  afterAll(() => lab.close());
+
+  it('passes: each VLAN between two machines with this document', async () => {
+    const { web, db, web2 } = hosts;
+    expect(await bondRow(daemon, 'uplink')).toMatchObject({ up: true, lacp: 'negotiated' });
+    expect(await web.ping('192.0.2.60')).toBe(3);
+    expect(await db.ping('198.51.100.60')).toBe(3);
+    await moves(web, web2, '192.0.2.60');
+    const { stdout } = await daemon.cli('show', 'bonds', 'uplink');
+    expect(stdout).toMatch(
+      /partner +system .*key .*: activity timeout aggregation synchronization collecting distributing/,
+    );
+  });
+
+  it('does not pass: from one VLAN into the other', async () => {
+    const { web, db, db2 } = hosts;
+    for (const [host, address] of [
+      [db, '192.0.2.70/24'],
+      [db2, '192.0.2.71/24'],
+    ] as const)
+      await host.run('ip', 'addr', 'add', address, 'dev', 'eth0');
+    const tries = ['192.0.2.70', '192.0.2.71'].map((address) => web.ping(address, { count: 2, wait: 1 }));
+    expect(await Promise.all(tries)).toEqual([0, 0]);
+  });
+
+  it('shows LACPDUs of a member', async () => {
+    const words = ['capture', 'br0/uplink/eth1', '--ethertype', 'lacp', '--count', '1'];
+    expect((await daemon.cli(...words)).stdout).toMatch(/01:80:c2:00:00:02/);
   });
 });
