@@ -93,6 +93,9 @@ function seconds(text: string): number {
   return Math.floor(value);
 }
 
+/** Options of a demo that is shown. */
+const DEMO_KINDS = ['keep', 'memory', 'guests', 'seconds'];
+
 export function addRunCommands(program: Command, context: Context): void {
   const running = program
     .command('run')
@@ -118,11 +121,11 @@ export function addRunCommands(program: Command, context: Context): void {
     .command('demo')
     .description('two tenants on real devices: who reaches whom, how fast, and what was lost')
     .option('--keep', 'leave everything up to look around')
-    .option('--memory', 'over memory ports, which needs no root')
+    .addOption(new Option('--memory', 'over memory ports, which needs no root').conflicts('keep'))
     .addOption(new Option('--guests', 'with two QEMU guests, which needs no root').conflicts(['keep', 'memory']))
     .option('--seconds <n>', 'how long the stream runs', seconds)
     .option('--json', 'the result as JSON')
-    .option('--clean', 'remove what kept or killed demos left, and nothing else')
+    .addOption(new Option('--clean', 'remove what kept or killed demos left, and nothing else').conflicts(DEMO_KINDS))
     .action(async (options: DemoOptions) => {
       const { runDemo } = await import('../../demo/demo.ts');
       context.exitCode = await runDemo(context.io, options);

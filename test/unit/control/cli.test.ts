@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { commandWord, VALUED_OPTIONS } from '../../../control/cli/command-word.ts';
 import {
   BOND_MODE_NAMES,
@@ -351,6 +351,18 @@ describe('usage', () => {
     ]);
     expect([words(''), words('--help'), words('--socket')]).toEqual([undefined, undefined, undefined]);
   });
+
+  it.each(['--guests --keep', '--memory --keep', '--guests --memory', '--clean --keep', '--clean --guests'])(
+    'demo %s is wrong usage: nothing would come of the second',
+    async (options) => {
+      vi.stubEnv('TMPDIR', rig.folder);
+      const [one, other] = options.split(' ') as [string, string];
+      const { code, out, err } = await weft(rig, `demo ${options}`);
+      vi.unstubAllEnvs();
+      expect([code, out]).toEqual([2, '']);
+      expect(err).toContain(`option '${one}' cannot be used with option '${other}'`);
+    },
+  );
 
   it('the names that options offer are the document’s', () => {
     expect(PORT_KIND_NAMES).toEqual(PORT_KINDS);
