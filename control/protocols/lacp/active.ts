@@ -18,7 +18,7 @@ export type SpeedOf = (id: string) => number | null;
 /** What is known of an aggregator when it is compared. */
 interface Candidate {
   readonly number: number;
-  /** Up, with a partner or doing without one; the second leaves out those that are silent just now. */
+  /** Up and not held, with a partner or doing without one; the second leaves out those that are silent just now. */
   readonly linked: number;
   readonly usable: number;
   readonly bandwidth: number;
@@ -118,8 +118,8 @@ function candidatesOf(
   });
 }
 
-function isLinked({ up, receive }: LacpPort, { strict }: LacpActor): boolean {
-  if (!up) return false;
+function isLinked({ up, held, receive }: LacpPort, { strict }: LacpActor): boolean {
+  if (!up || held) return false;
   return receive === 'CURRENT' || receive === 'EXPIRED' || !strict;
 }
 

@@ -42,6 +42,8 @@ export interface LacpPort {
   readonly lacp: boolean;
   /** port_enabled. */
   readonly up: boolean;
+  /** Shall not carry, though its link works: STANDBY, and its partner is told. */
+  readonly held: boolean;
   readonly key: number;
   /** Actor_Oper_Port_State, Partner_Oper. */
   readonly state: LacpState;
@@ -100,6 +102,7 @@ export function newPort(number: number, priority: number, lacp: boolean, key: nu
     priority,
     lacp,
     up: false,
+    held: false,
     key,
     state: { ...NO_STATE, activity: actor.activity, timeout: actor.short, aggregation: true, defaulted: true },
     partner: defaultPartner(actor),

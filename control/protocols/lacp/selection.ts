@@ -51,12 +51,12 @@ function aggregatorFor(port: LacpPort, ports: Ports): number {
   return Math.min(...free);
 }
 
-/** Ports of the aggregator in use are SELECTED, those of others STANDBY. Returns the same map when nothing changed. */
+/** Ports of the aggregator in use are SELECTED, those of others and held ones STANDBY. Returns the same map when nothing changed. */
 export function markSelected(ports: Ports, active: number | null): Ports {
   let marked: Map<string, LacpPort> | null = null;
   for (const [id, port] of ports) {
     if (port.aggregator === null) continue;
-    const selected = port.aggregator === active ? 'selected' : 'standby';
+    const selected = port.aggregator === active && !port.held ? 'selected' : 'standby';
     if (port.selected === selected) continue;
     marked ??= new Map(ports);
     marked.set(id, { ...port, selected });
@@ -64,10 +64,10 @@ export function markSelected(ports: Ports, active: number | null): Ports {
   return marked ?? ports;
 }
 
-/** Ready of 6.4.8: every port that shall attach to this aggregator has waited long enough. One whose link is down keeps nobody waiting. */
+/** Ready of 6.4.8: every port that shall attach to this aggregator has waited long enough. One that is down or held keeps nobody waiting. */
 export function isReady(ports: Ports, aggregator: number | null, now: number): boolean {
   for (const port of ports.values()) {
-    if (port.aggregator !== aggregator || !port.up) continue;
+    if (port.aggregator !== aggregator || !port.up || port.held) continue;
     if (port.mux === 'DETACHED' || (port.mux === 'WAITING' && now < port.waitUntil)) return false;
   }
   return true;

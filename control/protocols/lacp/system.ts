@@ -26,7 +26,7 @@ import {
 } from './port.ts';
 import { type ReceiveEvent, receiveMachine } from './receive.ts';
 import { isReady, markSelected, selectAggregators } from './selection.ts';
-import { lacpduFrame, transmitAt, transmitMachine } from './transmit.ts';
+import { farewellFrame, lacpduFrame, transmitAt, transmitMachine } from './transmit.ts';
 
 export interface LacpPortSettings {
   /** 1–65535, unique in the system. */
@@ -99,13 +99,13 @@ export class LacpSystem {
     this.#settings = settings;
     this.#minLinks = minLinks;
     this.#actor = actorOf(settings, this.#found);
-    const { system, systemPriority, activity, short, strict } = this.#actor;
+    const { system, systemPriority, activity, short } = this.#actor;
     const isOtherSystem = system !== before.system || systemPriority !== before.systemPriority;
     for (const [id, port] of this.#ports) {
       let next = this.#withKey(id, isOtherSystem ? { ...unselect(port), ntt: true } : port);
       if (port.state.activity !== activity || port.state.timeout !== short)
         next = withState({ ...next, ntt: true }, { activity, timeout: short });
-      if (strict !== before.strict && (port.receive === 'DEFAULTED' || port.receive === 'LACP_DISABLED'))
+      if (port.receive === 'DEFAULTED' || port.receive === 'LACP_DISABLED')
         next = { ...next, partner: defaultPartner(this.#actor) };
       this.#put(id, next);
     }
@@ -128,12 +128,25 @@ export class LacpSystem {
     this.#settle(now);
   }
 
-  /** Nothing is sent: the partner finds out by its timer, or by the link. */
+  /** Its partner is told, in a last LACPDU, that it no longer carries. */
   removePort(id: string, now: number): void {
+    const port = this.#ports.get(id);
+    const extra = this.#extras.get(id);
+    if (port === undefined || extra === undefined) return;
+    const farewell = farewellFrame(port, this.#actor, extra.mac);
     const ports = new Map(this.#ports);
     ports.delete(id);
     this.#ports = ports;
     this.#extras.delete(id);
+    this.#settle(now);
+    if (farewell !== null) this.send(id, farewell);
+  }
+
+  /** A held port carries nothing though its link works, as one that is taken out by command: its partner is told at once and stops sending. */
+  hold(id: string, held: boolean, now: number): void {
+    const port = this.#ports.get(id);
+    if (port === undefined || port.held === held) return;
+    this.#put(id, { ...port, held });
     this.#settle(now);
   }
 

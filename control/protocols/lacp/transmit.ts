@@ -6,7 +6,7 @@ import { ETHERNET_BYTES, ETHERTYPE_SLOW_PROTOCOLS } from '../../../dataplane/wir
 import { emitEthernet } from '../../../dataplane/wire/ethernet-value.ts';
 import { LACP_VERSION_1, SLOW_PDU_BYTES } from '../../../dataplane/wire/lacp.ts';
 import { emitLacpdu } from '../../../dataplane/wire/lacp-value.ts';
-import { actorEnd, FAST_PERIODIC_MS, type LacpActor, type LacpPort } from './port.ts';
+import { actorEnd, FAST_PERIODIC_MS, type LacpActor, type LacpPort, withState } from './port.ts';
 
 /** Where slow protocols are sent (IEEE 802.3-2022, 57A.3). */
 export const SLOW_PROTOCOLS_MAC = '01:80:c2:00:00:02';
@@ -32,4 +32,11 @@ export function lacpduFrame(port: LacpPort, actor: LacpActor, source: string): U
   // A collector here hands frames on within a turn: no delay to tell.
   emitLacpdu({ version: LACP_VERSION_1, actor: actorEnd(port, actor), partner: port.partner, maxDelay: 0 }, frame, at);
   return frame;
+}
+
+/** The last LACPDU of a port that is taken away, so that its partner doesn't send to nobody until its timer ends; null: it never spoke. */
+export function farewellFrame(port: LacpPort, actor: LacpActor, source: string): Uint8Array | null {
+  if (!port.up || port.periodic === 'NO_PERIODIC') return null;
+  const gone = withState(port, { synchronization: false, collecting: false, distributing: false });
+  return lacpduFrame(gone, actor, source);
 }

@@ -46,7 +46,7 @@ describe('chooseActive', () => {
     expect(choose('count', { aggregator: 1 }, { ...silent, aggregator: 1 }, { aggregator: 3 }, { aggregator: 3 })).toBe(
       3,
     );
-    expect(choose('count', { up: false }, silent, {})).toBe(3);
+    expect(choose('count', { up: false }, silent, { held: true }, {})).toBe(4);
     expect(choose('count', { up: false }, silent)).toBe(null);
   });
 });
@@ -58,6 +58,7 @@ describe('isReady', () => {
     expect([ready(waiting, 99), ready(waiting, 100)]).toEqual([false, true]);
     expect(ready({ ...waiting, mux: 'DETACHED' }, 200)).toBe(false);
     expect(ready({ ...waiting, up: false }, 0)).toBe(true);
+    expect(ready({ ...waiting, held: true }, 0)).toBe(true);
     expect(ready({ ...waiting, aggregator: 12 }, 0)).toBe(true);
   });
 });

@@ -205,3 +205,16 @@ export function backToBack(
   }
   return rig;
 }
+
+/** Both ends of the link between `a` and `b` at `port` send and receive. */
+export function carries(rig: LacpRig, port: string): boolean {
+  return ['a', 'b'].every((side) => rig.distributing(`${side}/${port}`) && rig.collecting(`${side}/${port}`));
+}
+
+/** `backToBack`, run until all links carry; throws when they don't within ten seconds. */
+export function settled(links: number, a: Partial<LacpModel> = {}, b: Partial<LacpModel> = {}): LacpRig {
+  const rig = backToBack(links, a, b);
+  rig.run(10_000);
+  for (let link = 1; link <= links; link++) if (!carries(rig, `p${link}`)) throw new Error(`p${link} doesn't carry`);
+  return rig;
+}

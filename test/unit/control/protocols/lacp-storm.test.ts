@@ -71,7 +71,10 @@ class Storm {
   clear(): void {
     this.rig.weather = () => [0];
     for (const port of PORTS) for (const system of ['a', 'b']) this.rig.unplug(`${system}/${port}`);
-    for (const port of PORTS) this.join(`a/${port}`, `b/${port}`);
+    for (const port of PORTS) {
+      for (const system of ['a', 'b']) this.rig.system(system).hold(port, false, this.rig.now);
+      this.join(`a/${port}`, `b/${port}`);
+    }
   }
 
   carrying(system: string): string[] {
@@ -82,7 +85,7 @@ class Storm {
     const { random, rig } = this;
     const port = PORTS[random(4)]!;
     const side = random(2) === 0 ? 'a' : 'b';
-    const what = random(8);
+    const what = random(9);
     if (what === 0) for (const end of ['a', 'b']) rig.down(`${end}/${port}`);
     if (what === 1) for (const end of ['a', 'b']) rig.up(`${end}/${port}`);
     if (what === 2) rig.down(`${side}/${port}`);
@@ -93,6 +96,7 @@ class Storm {
       this.settings[side] = { ...this.settings[side]!, key: random(3) === 0 ? null : 1 + random(2) };
       rig.system(side).configure(this.settings[side]!, this.minLinks, rig.now);
     }
+    if (what === 8) rig.system(side).hold(port, random(2) === 0, rig.now);
     if (what === 7) rig.system(side).addPort(port, { number: PORTS.indexOf(port) + 1, priority: random(3) }, rig.now);
   }
 
