@@ -152,19 +152,14 @@ export class Bond {
 
   #takeMembers({ members }: BondSettings): void {
     const before = this.#members;
-    this.#members = new Map(members.map((model) => [model.name, before.get(model.name)!]));
+    const numbers = new Set(members.flatMap(({ name }) => before.get(name)?.number ?? []));
+    this.#members = new Map();
     for (const model of members) {
-      const kept = before.get(model.name);
-      if (kept === undefined) this.#members.set(model.name, new BondMember(model, this.#freeNumber()));
-      else kept.model = model;
+      const member = before.get(model.name) ?? new BondMember(model, freeNumber(numbers));
+      member.model = model;
+      numbers.add(member.number);
+      this.#members.set(model.name, member);
     }
-  }
-
-  #freeNumber(): number {
-    const taken = new Set([...this.#members.values()].map((member) => member?.number));
-    let number = 1;
-    while (taken.has(number)) number++;
-    return number;
   }
 
   #choose(member: BondMember): void {
@@ -181,17 +176,16 @@ export class Bond {
   #settle(now: number, moved = new Set<number>()): void {
     const members = this.#list();
     this.#heed(members, now);
-    const { lacp } = this.#watch;
     const before = { steering: this.#steering, way: this.#way };
-    this.#way = wayOf(this.#settings.mode, lacp !== null && this.#settings.lacp!.fallback && !lacp.negotiated);
+    this.#way = wayOf(this.#settings.mode, this.#watch.fallsBack(this.#way === 'single'));
     const carrying = this.#carriers(members);
     const usable = members.filter((member) => member.usable).length;
     this.#reason = downReason(this.#settings, this.#way, usable, carrying.length);
     if (this.up) for (const bucket of this.#buckets.fit(carrying)) moved.add(bucket);
     this.#steering = this.#steer(members, this.up ? carrying : [], now);
     this.#countActive();
-    this.#rebalancer.follow(this.#steering, this.#settings, now);
     if (!isSameSteering(before.steering, this.#steering)) this.#host.steer(this.#steering);
+    this.#rebalancer.follow(this.#steering, this.#settings, now);
     this.#tell(before, moved);
     this.#watch.carrying(this.#steering.carrying, now);
   }
@@ -220,8 +214,8 @@ export class Bond {
     for (const member of members) {
       const due = this.#due(member.name, carrying, active);
       const before = this.#steering.receive.get(member.name) ?? 'none';
-      const isPlanned = this.up && before !== 'none';
-      receive.set(member.name, member.receptionOf(due, isPlanned ? graceOf(this.#way) : 'none', now));
+      const grace = this.up && before !== 'none' ? graceOf(this.#way, this.#watch.lacp !== null) : 'none';
+      receive.set(member.name, member.receptionOf(due, grace, now));
     }
     const send = carrying.length > 0 ? sendOf(this.#way) : 'none';
     if (active !== null && this.#lastActive !== null && active !== this.#lastActive) this.#handedUntil = now + GRACE_MS;
@@ -257,4 +251,10 @@ export class Bond {
     const reason = describeChange(before.steering, this.#steering, whyNot);
     if (reason !== null) this.#host.changed(reason);
   }
+}
+
+function freeNumber(taken: ReadonlySet<number>): number {
+  let number = 1;
+  while (taken.has(number)) number++;
+  return number;
 }

@@ -53,8 +53,8 @@ function hashOf({ mode, hash }: BondSettings): string | null {
 
 function lacpState({ lacp, way }: BondView): BondStatus['lacp'] {
   if (lacp === null) return 'off';
-  if (lacp.negotiated) return 'negotiated';
-  return way === 'single' ? 'fallback' : 'configured';
+  if (way === 'single') return 'fallback';
+  return lacp.negotiated ? 'negotiated' : 'configured';
 }
 
 function memberStatus(view: BondView, member: BondMember): BondMemberStatus {

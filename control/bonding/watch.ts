@@ -13,6 +13,7 @@ export class Watch {
   readonly #parts: BondParts;
   readonly #host: BondHost;
   #lacp: LacpMachine | null = null;
+  #mayFallBack = false;
   #monitor: LifeMonitor | null = null;
   /** What the monitor was made of: with anything else a new one is. */
   #asked = '';
@@ -34,6 +35,17 @@ export class Watch {
 
   get wakeAt(): number {
     return Math.min(this.#lacp?.wakeAt ?? Number.POSITIVE_INFINITY, this.#monitor?.wakeAt ?? Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Shall an 802.3ad bond be an active-backup one? From when there is no partner until the first member distributes: while the two agree,
+   * a partner that forwards for those without LACP is served as before.
+   */
+  fallsBack(doesNow: boolean): boolean {
+    const lacp = this.#lacp;
+    if (lacp === null || !this.#mayFallBack) return false;
+    if (!lacp.negotiated) return true;
+    return doesNow && ![...this.#ports.keys()].some((name) => lacp.distributing(name));
   }
 
   configure(settings: BondSettings, members: readonly BondMember[], now: number): void {
@@ -83,6 +95,7 @@ export class Watch {
       this.#links.clear();
       return;
     }
+    this.#mayFallBack = lacp.fallback;
     if (this.#lacp === null) this.#lacp = this.#parts.lacp(lacp, minLinks, now, this.#send);
     else this.#lacp.configure(lacp, minLinks, now);
     for (const name of this.#ports.keys()) {

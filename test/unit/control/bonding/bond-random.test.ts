@@ -161,6 +161,7 @@ class Life {
     if (bond.up) expect(Math.max(...buckets)).toBeLessThan(carrying.length);
     if (active !== null) expect(carrying).toContain(active);
     if (this.given.monitor !== null) expect(this.stand.monitor.carriers).toEqual(carrying);
+    this.checkFallback();
     this.checkReceivers();
     this.checkCalls();
     this.checkRows();
@@ -172,9 +173,19 @@ class Life {
   way(): Way {
     const { mode } = this.given;
     if (mode === 'active-backup') return 'single';
-    if (mode === '802.3ad') return this.given.lacp!.fallback && !this.stand.lacp.negotiated ? 'single' : 'aggregate';
+    if (mode === '802.3ad') return this.stand.bond.row().lacp === 'fallback' ? 'single' : 'aggregate';
     if (mode === 'balance-rr') return 'round-robin';
     return mode === 'broadcast' || mode === 'balance-xor' ? (mode === 'broadcast' ? mode : 'aggregate') : 'senders';
+  }
+
+  checkFallback(): void {
+    const { mode, lacp: model, members } = this.given;
+    if (mode !== '802.3ad') return;
+    const { bond, lacp } = this.stand;
+    const distributes = members.some(({ name }) => lacp.distributing(name));
+    if (!model!.fallback) expect(bond.row().lacp).not.toBe('fallback');
+    else if (!lacp.negotiated) expect(bond.row().lacp).toBe('fallback');
+    else if (distributes) expect(bond.row().lacp).toBe('negotiated');
   }
 
   checkReceivers(): void {
