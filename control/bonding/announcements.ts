@@ -10,6 +10,7 @@ import { NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION } from '../../dataplane
 import { parseIpv6Address } from '../../dataplane/wire/text.ts';
 
 const ETHERTYPE_RARP = 0x8035;
+const ETHERTYPE_LOOPBACK = 0x9000;
 const REQUEST_REVERSE = 3;
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const NO_MAC = '00:00:00:00:00:00';
@@ -32,6 +33,11 @@ export function rarpRequest(mac: string, tag: FrameTag = null): Uint8Array {
   const addresses = { senderMac: mac, senderAddress: NO_IPV4, targetMac: mac, targetAddress: NO_IPV4 };
   emitArp({ operation: REQUEST_REVERSE, ...addresses }, packet, 0);
   return buildFrame({ dst: BROADCAST, src: mac, vlan: tagsOf(tag) }, ETHERTYPE_RARP, packet);
+}
+
+/** From an address to itself (EtherType 0x9000): nobody takes it, and switches learn where it came from. */
+export function loopbackFrame(mac: string): Uint8Array {
+  return buildFrame({ dst: mac, src: mac, vlan: [] }, ETHERTYPE_LOOPBACK, new Uint8Array(ARP_BYTES));
 }
 
 /** ARP announcement as a request (RFC 5227, 2.3): hosts that know `ipv4` take over `mac`. */

@@ -18,6 +18,7 @@ import {
   Receive,
 } from '../../dataplane/tables/bond-layout.ts';
 import type { HashPolicy } from '../model/bond.ts';
+import { macKeys } from '../model/mac.ts';
 
 const HASHES: Readonly<Record<HashPolicy, number>> = {
   layer2: Hash.LAYER2,
@@ -48,6 +49,8 @@ export interface BondRecord {
   readonly each: number;
   /** Its own frames may come back by other members. */
   readonly reflects: boolean;
+  /** Of balance-alb: this machine's own address, and those of the members, the carrying ones first. */
+  readonly own?: { readonly mac: string; readonly addresses: readonly string[] } | null;
 }
 
 /** What a member is to workers. */
@@ -85,12 +88,29 @@ export class BondTable {
     i32[at + BondWord.HASH] = HASHES[record.hash];
     i32[at + BondWord.SEED] = record.seed | 0;
     i32[at + BondWord.EACH] = record.each;
-    i32[at + BondWord.TRAITS] = record.reflects ? BondTrait.REFLECTS : 0;
+    this.#writeOwn(at, record);
     for (let k = 0; k < members.length; k++) i32[at + BondWord.MEMBERS + k] = members[k]!;
     for (let k = 0; k < BUCKETS_COUNT; k++) i32[at + BondWord.BUCKETS + k] = members[buckets[k]!] ?? 0;
     i32[at + BondWord.COUNT] = members.length;
     i32[at + BondWord.SINGLE] = members.length === 1 ? members[0]! : 0;
     Atomics.store(i32, at + BondWord.SEND, sends);
+  }
+
+  #writeOwn(at: number, { reflects, own }: BondRecord): void {
+    const { i32 } = this.#view;
+    i32[at + BondWord.TRAITS] = (reflects ? BondTrait.REFLECTS : 0) | (own ? BondTrait.BALANCES : 0);
+    i32[at + BondWord.OWN_LOW] = -1;
+    if (!own) return;
+    const addresses = own.addresses.slice(0, MEMBERS_MAX);
+    addresses.forEach((mac, k) => {
+      const { low, key0 } = macKeys(mac);
+      i32[at + BondWord.ADDRESSES + 2 * k] = low;
+      i32[at + BondWord.ADDRESSES + 2 * k + 1] = key0;
+    });
+    i32[at + BondWord.ADDRESSES_COUNT] = addresses.length;
+    const { low, key0 } = macKeys(own.mac);
+    i32[at + BondWord.OWN_HIGH] = key0;
+    i32[at + BondWord.OWN_LOW] = low;
   }
 
   /** Port `port` is a member, and so; null: it is none. */

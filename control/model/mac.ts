@@ -47,3 +47,12 @@ export function defaultMac(bridge: string, port: string, machine: string = MACHI
   digest[0] = (digest[0]! & 0xfc) | 0x02;
   return [...digest.subarray(0, 6)].map((octet) => octet.toString(16).padStart(2, '0')).join(':');
 }
+
+/** MAC bytes 2–5 as key0 holds them, and bytes 0–1 as the low half of key1, from text as 02:00:00:00:00:01. */
+export function macKeys(mac: string): { key0: number; low: number } {
+  const bytes = mac.split(':').map((octet) => Number.parseInt(octet, 16));
+  return {
+    key0: bytes[2]! | (bytes[3]! << 8) | (bytes[4]! << 16) | (bytes[5]! << 24),
+    low: bytes[0]! | (bytes[1]! << 8),
+  };
+}

@@ -6,8 +6,9 @@
 
 import { PortCell } from '../../dataplane/memory/layout.ts';
 import { Takes } from '../../dataplane/tables/port-layout.ts';
+import { loopbackFrame } from '../bonding/announcements.ts';
 import { Bond, type BondHost, type BondStatus, type Steering } from '../bonding/bond.ts';
-import type { BondTable } from '../compile/bond-table.ts';
+import type { BondRecord, BondTable } from '../compile/bond-table.ts';
 import type { PortDevice, PortHost } from '../devices/port-device.ts';
 import { type BondSettings, memberPort } from '../model/bond.ts';
 import type { BondModel, PortModel } from '../model/model.ts';
@@ -30,6 +31,8 @@ export interface BondParts {
 
 /** A timer can't wait longer. */
 const WAIT_MS_MAX = 0x7fff_ffff;
+/** How often members' addresses are taught, as the kernel's lp_interval has it. */
+const TEACH_MS = 1000;
 /** An address for a link that has none of its own: no LACPDU goes out by it. */
 const NO_MAC = '00:00:00:00:00:00';
 
@@ -45,6 +48,7 @@ export class BondDevice implements PortDevice, BondHost {
   readonly #machine: Bond;
   #settings: BondSettings;
   #timer: NodeJS.Timeout | undefined;
+  readonly #teaching: NodeJS.Timeout;
   #closed = false;
   /** For whoever keeps it. */
   onClosed: () => void = () => {};
@@ -59,6 +63,7 @@ export class BondDevice implements PortDevice, BondHost {
     this.#machine = new Bond(model.settings, this, parts.now());
     this.steer(this.#machine.steering);
     this.#arm();
+    this.#teaching = setInterval(() => this.#teach(), TEACH_MS).unref();
   }
 
   get up(): boolean {
@@ -105,6 +110,11 @@ export class BondDevice implements PortDevice, BondHost {
     else this.steer(this.#machine.steering);
   }
 
+  /** The bridge's other ports changed. */
+  review(): void {
+    this.steer(this.#machine.steering);
+  }
+
   /** A frame that a member handed up. */
   receive(member: string, frame: Uint8Array): void {
     this.#do((now) => this.#machine.receive(member, frame, now));
@@ -118,6 +128,7 @@ export class BondDevice implements PortDevice, BondHost {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#teaching);
     this.#parts.table.forget(this.bond);
     this.onClosed();
   }
@@ -147,7 +158,29 @@ export class BondDevice implements PortDevice, BondHost {
       buckets: steering.buckets,
       each: settings.packetsPerMember,
       reflects: steering.reflects,
+      own: this.#balanced(steering),
     });
+  }
+
+  /** Of balance-alb what its receiving balances: this machine's address in the bridge, and the members' that stand for it. */
+  #balanced({ carrying }: Steering): BondRecord['own'] {
+    if (this.#settings.mode !== 'balance-alb') return null;
+    const mac = hostMac(this.#parts.book.portsOf(this.bridge));
+    if (mac === null) return null;
+    const others = this.#settings.members.map(({ name }) => name).filter((name) => !carrying.includes(name));
+    return { mac, addresses: [...carrying, ...others].map((name) => this.#macOf(name)) };
+  }
+
+  #macOf(name: string): string {
+    const device = this.#member(name)?.device;
+    return (device?.by === 'opener' ? device.device.link?.mac : null) ?? NO_MAC;
+  }
+
+  /** Switches upstream keep knowing where each member's address is, to which peers send that never hear from it. */
+  #teach(): void {
+    const { steering } = this.#machine;
+    if (!this.#balanced(steering)) return;
+    for (const name of steering.carrying) this.sendMember(name, loopbackFrame(this.#macOf(name)));
   }
 
   sendMember(member: string, frame: Uint8Array): void {
@@ -201,4 +234,10 @@ export class BondDevice implements PortDevice, BondHost {
   #member(name: string): PortState | null {
     return this.#parts.book.find(this.bridge, memberPort(this.name, name));
   }
+}
+
+/** This machine's address in a bridge: that of the first TAP in the daemon's own namespace. */
+function hostMac(ports: readonly PortState[]): string | null {
+  const found = ports.find(({ model, leaving }) => model.kind === 'tap' && model.netns === null && !leaving);
+  return found?.model.kind === 'tap' ? found.model.mac : null;
 }

@@ -10,10 +10,11 @@ import { type FrameTag, gratuitousArp, rarpRequest, unsolicitedNa } from '../bon
 import type { Bond } from '../bonding/bond.ts';
 import { formOf } from '../compile/flood-pool.ts';
 import type { BondSettings } from '../model/bond.ts';
+import { macKeys } from '../model/mac.ts';
 import { carriedVlans } from '../model/vlan.ts';
 import { hasVlan } from '../model/vlan-set.ts';
 import type { SwitchEvent } from '../switch.ts';
-import { macKeys, readFdb } from './fdb-reader.ts';
+import { readFdb } from './fdb-reader.ts';
 import { type Injector, Way } from './injector.ts';
 import type { PortBook, PortState } from './port-book.ts';
 
@@ -51,7 +52,8 @@ export class BondNews {
     };
     const send = (frame: Uint8Array, vlan: number) => this.#parts.injector.inject(bond.number, Way.OUT, frame, vlan);
     for (const { mac, address, vlan } of this.#ownAddresses(bond, settings)) {
-      if (!moved(mac, vlan)) continue;
+      // In balance-alb peers were told a member's address for ours, which may be the one that was lost.
+      if (settings.mode === 'balance-alb' ? !hasVlan(carried, vlan) : !moved(mac, vlan)) continue;
       const tag = tagOf(bond, vlan);
       send(isIPv4(address) ? gratuitousArp(mac, address, tag) : unsolicitedNa(mac, address, tag), vlan);
     }

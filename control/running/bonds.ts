@@ -50,6 +50,8 @@ export class Bonds implements PortOpener {
 
   /** A port's device came, went or changed. Only members' matter. */
   hear({ bridge, model }: PortState): void {
+    // Which address balance-alb balances is that of a TAP.
+    if (model.kind === 'tap') for (const bond of this.#open.values()) if (bond.bridge === bridge) bond.review();
     if (model.memberOf === null) return;
     this.#open.get(`${bridge}/${model.memberOf}`)?.look(nameIn(model));
   }

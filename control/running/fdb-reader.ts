@@ -29,15 +29,6 @@ export interface FdbEntry {
   readonly age: number | null;
 }
 
-/** MAC bytes 2–5 as key0 holds them, and bytes 0–1 as the low half of key1, from text as 02:00:00:00:00:01. */
-export function macKeys(mac: string): { key0: number; low: number } {
-  const bytes = mac.split(':').map((octet) => Number.parseInt(octet, 16));
-  return {
-    key0: bytes[2]! | (bytes[3]! << 8) | (bytes[4]! << 16) | (bytes[5]! << 24),
-    low: bytes[0]! | (bytes[1]! << 8),
-  };
-}
-
 export function formatKeys(key0: number, key1: number): string {
   const bytes = [key1 & 255, (key1 >>> 8) & 255, key0 & 255, (key0 >>> 8) & 255, (key0 >>> 16) & 255, key0 >>> 24];
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');

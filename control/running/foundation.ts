@@ -16,12 +16,12 @@ import type { PortOpener } from '../devices/port-device.ts';
 import { type TapDevices, tapSpec } from '../devices/tap-device.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { macKeys } from '../model/mac.ts';
 import type { FdbEntryModel, PortModel } from '../model/model.ts';
 import type { SwitchEvent } from '../switch.ts';
 import type { NewOrder, WorkerPool } from '../workers/pool.ts';
 import type { Bonds } from './bonds.ts';
 import type { Counters } from './counters.ts';
-import { macKeys } from './fdb-reader.ts';
 
 import type { KernelLosses } from './kernel-losses.ts';
 import type { OpenedBacking, PortBook, PortState } from './port-book.ts';

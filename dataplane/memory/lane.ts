@@ -79,6 +79,8 @@ export class Lane {
   expressBond = 0;
   /** Whose turn it is in each bond that goes round-robin. */
   readonly bondTurns: Int32Array;
+  /** Which member receive-balance.ts chose. */
+  balancedMember = 0;
   /** Punts (punt.ts): the ring, how many so far, wrapping; and in this second, by protocol and port. */
   readonly puntRing: ByteRing;
   punted = 0;

@@ -9,6 +9,7 @@ import { BondSend, BondTrait, BondWord } from '../tables/bond-layout.ts';
 import { PortWord } from '../tables/port-layout.ts';
 import { emit } from './7-emit.ts';
 import { bucketFor } from './bond-hash.ts';
+import { balancedReply } from './receive-balance.ts';
 import { noteGratuitous } from './reflection.ts';
 
 const AT_MASK = 0x1fffffff;
@@ -53,7 +54,15 @@ export function sendByBond(lane: Lane, slot: number, egress: number): void {
   const facts = lane.factsAt + (slot << FACT_WORDS_SHIFT);
   const bond = recordOfBond(lane, egress);
   const send = i32[bond + BondWord.SEND]!;
-  if ((i32[bond + BondWord.TRAITS]! & BondTrait.REFLECTS) !== 0) noteGratuitous(lane, facts);
+  const traits = i32[bond + BondWord.TRAITS]!;
+  if ((traits & BondTrait.REFLECTS) !== 0) noteGratuitous(lane, facts);
+  if ((traits & BondTrait.BALANCES) !== 0) {
+    const copy = balancedReply(lane, slot, bond, membersCount(lane, bond));
+    if (copy >= 0) {
+      emit(lane, copy, i32[bond + BondWord.MEMBERS + lane.balancedMember]!, 0);
+      return;
+    }
+  }
   let member = 0;
   if (send === BondSend.BUCKETS) {
     const at = i32[facts + Fact.HEAD_AT]! >> 2;

@@ -20,6 +20,7 @@ import {
 import { recordOfBond } from './bond.ts';
 import { forward } from './forward.ts';
 import { punt } from './punt.ts';
+import { restoreOwn } from './receive-balance.ts';
 import { isReflected } from './reflection.ts';
 import { isSlow, puntSlow } from './slow.ts';
 
@@ -58,7 +59,8 @@ export function forwardMember(lane: Lane, list: number, n: number, port: number,
 function sift(lane: Lane, list: number, n: number, port: number, word: number): number {
   const i32 = lane.i32;
   const bond = word & MEMBER_PORT_MASK;
-  const traits = i32[recordOfBond(lane, bond) + BondWord.TRAITS]!;
+  const record = recordOfBond(lane, bond);
+  const traits = i32[record + BondWord.TRAITS]!;
   const receive = (word >>> MEMBER_RECEIVE_SHIFT) & MEMBER_RECEIVE_MASK;
   let kept = 0;
   for (let k = 0; k < n; k++) {
@@ -84,6 +86,7 @@ function sift(lane: Lane, list: number, n: number, port: number, word: number): 
       countReceived(lane, facts, port);
       drop(lane, port, reason);
     } else {
+      if ((traits & BondTrait.BALANCES) !== 0) restoreOwn(lane, facts, record);
       i32[list + kept] = slot;
       kept++;
     }

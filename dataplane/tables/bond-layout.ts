@@ -3,7 +3,7 @@
  * two generations: control writes single words, and workers read them as they are. Whatever a worker finds half-changed names members
  * that are there, since a member's number is used again only after every worker passed two turns.
  *
- *   record   | how | hash | seed | single | count | each | traits | …   members, 32 words | …   buckets, 256 words |
+ *   record   | how | hash | seed | single | count | each | traits | own | …   members, 32 | …   buckets, 256 | addresses, 64 |
  */
 import { BUCKETS_COUNT } from '../limits.ts';
 
@@ -22,9 +22,15 @@ export const BondWord = {
   EACH: 5,
   /** Bits of BondTrait. */
   TRAITS: 6,
+  /** This machine's own address: bytes 0–1 as they lie in a frame, −1 for none; and bytes 2–5. Of balance-alb. */
+  OWN_LOW: 7,
+  OWN_HIGH: 8,
+  ADDRESSES_COUNT: 9,
   MEMBERS: 16,
   /** Port numbers of members; 0: none. */
   BUCKETS: 64,
+  /** Members' own addresses, two words each: those that carry as they stand in MEMBERS, then the others. */
+  ADDRESSES: 320,
 } as const;
 
 export const BondSend = { NONE: 0, BUCKETS: 1, ROUND_ROBIN: 2, BROADCAST: 3 } as const;
@@ -35,6 +41,8 @@ export const Hash = { LAYER2: 0, LAYER23: 1, LAYER34: 2, ENCAP23: 3, ENCAP34: 4,
 export const BondTrait = {
   /** What goes out by one member may come back by another: the far side is a bridge that does not know that they belong together. */
   REFLECTS: 1,
+  /** What goes to and from this machine's own address is received by all members. */
+  BALANCES: 2,
 } as const;
 
 /** A port's word among the members: 0 for a port that is none; else its bond's port number, and above it what it may do. */

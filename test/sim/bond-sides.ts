@@ -8,7 +8,8 @@ import { Bond, type BondHost, type Steering } from '../../control/bonding/bond.t
 import { BondTable } from '../../control/compile/bond-table.ts';
 import type { TablePort } from '../../control/compile/table-port.ts';
 import type { BondSettings } from '../../control/model/bond.ts';
-import { macKeys, readFdb } from '../../control/running/fdb-reader.ts';
+import { macKeys } from '../../control/model/mac.ts';
+import { readFdb } from '../../control/running/fdb-reader.ts';
 import { Injector, Way } from '../../control/running/injector.ts';
 import type { BondCommand } from '../../control/switch.ts';
 import { PUNT_RING_BYTES } from '../../dataplane/limits.ts';

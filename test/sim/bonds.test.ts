@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { BondMode, BondSettings, LacpModel, MonitorModel } from '../../control/model/bond.ts';
-import { macKeys } from '../../control/running/fdb-reader.ts';
+import { macKeys } from '../../control/model/mac.ts';
 import { PortCell } from '../../dataplane/memory/layout.ts';
 import { sourceBucket } from '../../dataplane/tables/bond-layout.ts';
 import { isLong } from '../needs.ts';

@@ -252,3 +252,61 @@ describe('what goes up to control', () => {
     expect(rig.drops()).toEqual({ '12 member-inactive': 1 });
   });
 });
+
+describe('balance-alb', () => {
+  const OWN = A;
+  const ADDRESSES = ['02:aa:00:00:00:0b', '02:aa:00:00:00:0c', '02:aa:00:00:00:0d', '02:aa:00:00:00:0e'];
+  const hexOf = (mac: string) => mac.replaceAll(':', '');
+  const mac = (hexed: string) => hexed.match(/../g)!.join(':');
+  /** The own address tells `target` where 10.0.0.5 is. */
+  function reply(target: number, operation = 2, from = OWN): Uint8Array {
+    const body = `000108000604000${operation}${from}0a000005${B}0a0000${target.toString(16).padStart(2, '0')}`;
+    return Uint8Array.from(Buffer.from(`${B}${from}0806${body}`.padEnd(120, '0'), 'hex'));
+  }
+  function makeRig(): BondRig {
+    const rig = new BondRig();
+    rig.steer({ hash: 'vlan+srcmac', reflects: true, own: { mac: mac(OWN), addresses: ADDRESSES } });
+    for (const member of MEMBERS) rig.member(member, { receive: 'unicast', reflects: true });
+    place(rig, B, 0, BOND);
+    return rig;
+  }
+
+  it('tells peers different members’ addresses for the own one, by the member whose it is', () => {
+    const rig = makeRig();
+    const told = new Set<string>();
+    for (let target = 1; target < 40; target++) {
+      const [[port, [bytes]]] = rig.send(1, reply(target)) as unknown as [[number, [Uint8Array]]];
+      const [source, sender] = [bytes.subarray(6, 12), bytes.subarray(22, 28)].map((b) =>
+        Buffer.from(b).toString('hex'),
+      );
+      expect(source).toBe(hexOf(ADDRESSES[MEMBERS.indexOf(port)]!));
+      expect(sender).toBe(source);
+      // Nothing else of it changed, and the same peer is told the same.
+      const rest = Uint8Array.from(bytes);
+      for (const at of [6, 22]) rest.set(Buffer.from(OWN, 'hex'), at);
+      expect(rest).toEqual(reply(target));
+      expect(ports(rig.send(1, reply(target)))).toEqual([port]);
+      told.add(source!);
+    }
+    expect(told.size).toBe(4);
+  });
+
+  it('leaves requests, and what other hosts tell, as they are', () => {
+    const rig = makeRig();
+    for (const bytes of [reply(1, 1), reply(1, 2, C)]) {
+      const [[, [out]]] = rig.send(1, bytes) as unknown as [[number, [Uint8Array]]];
+      expect(out).toEqual(bytes);
+    }
+  });
+
+  it('takes what comes for a member’s address for the own one, by any member', () => {
+    const rig = makeRig();
+    place(rig, OWN, 0, 1);
+    for (const [k, address] of ADDRESSES.entries()) {
+      const out = rig.send(MEMBERS[3 - k]!, frame(hexOf(address), B));
+      expect(ports(out)).toEqual([1]);
+      expect(tagsOf(out.get(1)![0]!, OWN, B)).toBe('');
+    }
+    expect(ports(rig.send(11, frame('02aa0000000f', B)))).toEqual([1, 2]);
+  });
+});
