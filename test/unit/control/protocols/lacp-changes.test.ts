@@ -13,6 +13,16 @@ describe('changes while links carry', () => {
     expect(rig.row('b/p1').partner?.key).toBe(99);
   });
 
+  it('leaves its aggregators as another system, and comes back by itself', () => {
+    const rig = settled(2);
+    for (const change of [{ systemMac: '02:00:00:00:0f:00' }, { systemMac: '02:00:00:00:0f:00', systemPriority: 7 }]) {
+      rig.system('a').configure(lacpSettings(change), 1, rig.now);
+      expect(rig.distributing('a/p1') || rig.distributing('a/p2')).toBe(false);
+      expect(rig.runUntil(() => carries(rig, 'p1') && carries(rig, 'p2'), 5_000)).toBeLessThanOrEqual(3_000);
+      expect(rig.row('b/p2').partner).toMatchObject(rig.row('a/p2').actor);
+    }
+  });
+
   it('splits the links when one gets another speed: only ports of one key carry', () => {
     const rig = settled(3);
     rig.system('a').link('p3', true, 1e8, '02:00:00:00:61:03', rig.now);

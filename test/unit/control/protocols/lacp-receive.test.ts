@@ -49,7 +49,8 @@ describe('receive machine', () => {
   });
 
   it('PORT_DISABLED → EXPIRED when the link comes up: 3 s by the short timeout, asks for fast LACPDUs', () => {
-    const port = step({ ...step({ ...currentPort(), up: false }, TIME, 5), up: true }, TIME, 1_000);
+    const slow = withPartnerState(currentPort(), { timeout: false });
+    const port = step({ ...step({ ...slow, up: false }, TIME, 5), up: true }, TIME, 1_000);
     expect(port).toMatchObject({ receive: 'EXPIRED', currentUntil: 4_000, selected: 'selected' });
     expect(port.state).toMatchObject({ expired: true, defaulted: false });
     expect(port.partner.state).toMatchObject({ synchronization: false, timeout: true });
