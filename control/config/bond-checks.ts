@@ -75,18 +75,24 @@ function checkNames({ members }: PortOutline, problems: PlacedProblem[]): void {
   }
 }
 
-function checkChoices({ raw, path, members }: PortOutline, problems: PlacedProblem[]): void {
+function checkPrimary({ raw, path, members }: PortOutline, problems: PlacedProblem[]): void {
   const names = members.flatMap(({ name }) => name ?? []);
   const primary = textOf(raw.primary);
   if (primary !== null && !names.includes(primary))
     problems.push(problemAt([...path, 'primary'], `"${primary}" is not a member (members: ${names.join(', ')})`));
   if (raw['primary-reselect'] !== undefined && raw.primary === undefined)
     problems.push(problemAt([...path, 'primary-reselect'], 'needs a primary: the member that is preferred'));
+}
+
+function checkCounts({ raw, path, members }: PortOutline, problems: PlacedProblem[]): void {
   const minLinks = raw['min-links'];
   if (typeof minLinks === 'number' && members.length > 0 && minLinks > members.length) {
     const text = `${minLinks} is more than the bond has members (${members.length}): it could never be up`;
     problems.push(problemAt([...path, 'min-links'], text));
   }
+}
+
+function checkLacp({ raw, path }: PortOutline, problems: PlacedProblem[]): void {
   const { fallback, strict } = recordOf(raw.lacp);
   if (fallback === true && strict === true) {
     const text = 'true forbids what fallback: true asks for: to carry frames without a partner; leave one of them out';
@@ -145,8 +151,12 @@ export function checkBonds(outline: Outline, problems: PlacedProblem[]): void {
     const mode = modeOf(bond);
     if (mode !== null) checkKeys(bond, mode, problems);
     checkNames(bond, problems);
-    checkChoices(bond, problems);
-    if (mode === '802.3ad') checkSpeeds(bond, problems);
+    if (mode !== null && WITH_ACTIVE.includes(mode)) checkPrimary(bond, problems);
+    checkCounts(bond, problems);
+    if (mode === '802.3ad') {
+      checkLacp(bond, problems);
+      checkSpeeds(bond, problems);
+    }
     checkAddresses(bond, problems);
     checkMonitorVlan(bond, problems);
   }

@@ -135,6 +135,13 @@ describe('an option that the mode does not know', () => {
     ]);
   });
 
+  it('is one problem, whatever its value', () => {
+    expect(bondProblems('mode: broadcast, primary: nobody, lacp: { fallback: true, strict: true }')).toEqual([
+      `primary: mode broadcast does not know this key (modes that do: ${ACTIVE})`,
+      'lacp: mode broadcast does not know this key (modes that do: 802.3ad)',
+    ]);
+  });
+
   it('is told once where the mode itself is wrong', () => {
     expect(bondProblems('mode: lacp, hash: layer2')).toEqual([
       'mode: found "lacp", expected active-backup, balance-rr, balance-xor, broadcast, 802.3ad, balance-tlb, balance-alb, balance-slb',
