@@ -46,9 +46,9 @@ export class Bond {
     this.#host = host;
     this.#watch = new Watch(parts, host);
     this.#rebalancer = new Rebalancer(this.#buckets, () => host.loads());
-    this.#way = wayOf(settings.mode, false);
     this.#takeMembers(settings);
     this.#watch.configure(settings, this.#list(), now);
+    this.#way = wayOf(settings.mode, this.#watch.fallsBack(false));
     const receive = new Map<string, Reception>(settings.members.map(({ name }) => [name, 'none']));
     this.#steering = {
       send: 'none',
@@ -214,7 +214,7 @@ export class Bond {
     for (const member of members) {
       const due = this.#due(member.name, carrying, active);
       const before = this.#steering.receive.get(member.name) ?? 'none';
-      const grace = this.up && before !== 'none' ? graceOf(this.#way, this.#watch.lacp !== null) : 'none';
+      const grace = this.up && before !== 'none' && this.#mayLinger(member) ? graceOf(this.#way) : 'none';
       receive.set(member.name, member.receptionOf(due, grace, now));
     }
     const send = carrying.length > 0 ? sendOf(this.#way) : 'none';
@@ -222,6 +222,11 @@ export class Bond {
     if (now >= this.#handedUntil) this.#handedUntil = NEVER;
     const reflects = reflectsOf(this.#way, this.#handedUntil !== NEVER);
     return { send, carrying, buckets: this.#buckets.indexes(carrying), receive, active, reflects };
+  }
+
+  /** LACP says itself when a link has been emptied, and what comes by one that it left may be of another aggregator. */
+  #mayLinger(member: BondMember): boolean {
+    return this.#way !== 'aggregate' || this.#watch.lacp === null || member.disabled;
   }
 
   /** What a member may receive by its mode. */

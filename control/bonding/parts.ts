@@ -18,7 +18,9 @@ export interface LacpMachine {
   configure(settings: LacpModel, minLinks: number, now: number): void;
   /** Also for one that is there and gets another priority. */
   addPort(id: string, settings: { readonly number: number; readonly priority: number }, now: number): void;
+  /** Its partner is told, as it is of one that is held: it shall not carry though its link works. */
   removePort(id: string, now: number): void;
+  hold(id: string, held: boolean, now: number): void;
   link(id: string, up: boolean, speed: number | null, mac: string, now: number): void;
   receive(id: string, frame: Uint8Array, now: number): void;
   tick(now: number): void;

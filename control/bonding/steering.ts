@@ -40,13 +40,9 @@ export function reflectsOf(way: Way, isHandedOver: boolean): boolean {
   return way === 'senders' || (way === 'single' && isHandedOver);
 }
 
-/**
- * What a member that was taken out by plan still receives. Of links that upstream holds for one a frame comes by one only, so all; but
- * LACP says itself when a link has been emptied, and what comes by one that it doesn't collect from may be of another aggregator.
- */
-export function graceOf(way: Way, hasLacp: boolean): Reception {
-  if (hasActive(way)) return 'unicast';
-  return hasLacp ? 'none' : 'all';
+/** What a member that was taken out by plan still receives: of links that upstream holds for one a frame comes by one only, so all. */
+export function graceOf(way: Way): Reception {
+  return hasActive(way) ? 'unicast' : 'all';
 }
 
 /**

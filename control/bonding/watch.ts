@@ -57,6 +57,7 @@ export class Watch {
   /** Members' links may have changed; afterwards `alive` of each is true to the monitor. */
   follow(settings: BondSettings, members: readonly BondMember[], now: number): void {
     for (const member of members) {
+      this.#lacp?.hold(member.name, member.disabled, now);
       if (member.link !== null && this.#lacp !== null) this.#tellLink(this.#lacp, member, now);
       if (member.link !== null && this.#monitor !== null) this.#ask(this.#monitor, settings, member, now);
     }
@@ -90,9 +91,8 @@ export class Watch {
 
   #configureLacp({ lacp, mode, minLinks }: BondSettings, members: readonly BondMember[], now: number): void {
     if (lacp === null || mode !== '802.3ad') {
+      for (const name of this.#ports.keys()) this.#removePort(this.#lacp!, name, now);
       this.#lacp = null;
-      this.#ports.clear();
-      this.#links.clear();
       return;
     }
     this.#mayFallBack = lacp.fallback;

@@ -68,11 +68,13 @@ describe('802.3ad', () => {
     expect(stand.host.announced).toEqual([null]);
   });
 
-  it('goes on receiving by a member that was taken out for as long as LACP collects', () => {
+  it('goes on receiving by a member that was taken out for the second in which its partner hears of it', () => {
     const stand = start();
     for (const name of ['a', 'b']) stand.lacp.set(name, true, true);
-    punt(stand, 'a').command('b', 'disable').run(5000);
-    expect([stand.carrying, stand.receive]).toEqual(['a', 'a:all b:all']);
+    punt(stand, 'a').command('b', 'disable');
+    expect([stand.carrying, stand.receive, stand.lacp.heard.at(-1)]).toEqual(['a', 'a:all b:all', 'hold b']);
+    expect(stand.run(1000).receive).toBe('a:all b:none');
+    expect(stand.command('b', 'enable').lacp.heard.at(-1)).toBe('free b');
   });
 
   it('tells LACP of links through the delays, of ports by the numbers they began with, and of nothing twice', () => {
@@ -101,6 +103,7 @@ describe('802.3ad', () => {
   it('makes LACP anew when the mode comes back, and needs none meanwhile', () => {
     const stand = start();
     stand.configure(settings());
+    expect(stand.lacp.heard.slice(-2)).toEqual(['remove a', 'remove b']);
     expect([stand.active, stand.bond.row().lacp, stand.bond.row().members[0]!.lacp]).toEqual(['a', 'off', null]);
     stand.configure(settings({ ...AD }));
     expect([stand.lacps.length, stand.bond.up]).toEqual([2, false]);
@@ -242,6 +245,16 @@ describe('two bonds that negotiate', () => {
     expect(pair.bonds[0]!.row().members.map(({ state, buckets }) => `${state} ${buckets}`)).toEqual(
       new Array(4).fill('enabled 64'),
     );
+  });
+
+  it('lets a member that was taken out leave on both sides at once, and come back', () => {
+    const pair = new Pair([{}, {}]).run(5000);
+    pair.bonds[0]!.command('b', 'disable', pair.now);
+    expect(pair.run(10).carrying).toBe('a | a');
+    expect(pair.steering[0]!.receive.get('b')).toBe('all');
+    expect(pair.run(1000).steering[0]!.receive.get('b')).toBe('none');
+    pair.bonds[0]!.command('b', 'enable', pair.now);
+    expect(pair.run(5000).carrying).toBe('a b | a b');
   });
 
   it('is down below min-links, and up again', () => {

@@ -96,14 +96,18 @@ export class FakeLacp implements LacpMachine {
   wakeAt = NEVER;
   negotiated = false;
   readonly heard: string[] = [];
-  readonly #ports = new Map<string, { up: boolean; collects: boolean; distributes: boolean; aggregator: number }>();
+  readonly #ports = new Map<
+    string,
+    { up: boolean; held: boolean; collects: boolean; distributes: boolean; aggregator: number }
+  >();
 
   configure(): void {
     this.heard.push('configure');
   }
   addPort(id: string, { number, priority }: { number: number; priority: number }): void {
     this.heard.push(`add ${id} ${number} ${priority}`);
-    if (!this.#ports.has(id)) this.#ports.set(id, { up: false, collects: false, distributes: false, aggregator: 1 });
+    if (!this.#ports.has(id))
+      this.#ports.set(id, { up: false, held: false, collects: false, distributes: false, aggregator: 1 });
   }
   removePort(id: string): void {
     this.heard.push(`remove ${id}`);
@@ -113,6 +117,11 @@ export class FakeLacp implements LacpMachine {
     this.heard.push(`link ${id} ${up} ${speed} ${mac}`);
     this.#ports.get(id)!.up = up;
   }
+  hold(id: string, held: boolean): void {
+    const port = this.#ports.get(id)!;
+    if (port.held !== held) this.heard.push(`${held ? 'hold' : 'free'} ${id}`);
+    port.held = held;
+  }
   receive(id: string): void {
     this.heard.push(`receive ${id}`);
   }
@@ -121,11 +130,11 @@ export class FakeLacp implements LacpMachine {
   }
   collecting(id: string): boolean {
     const port = this.#ports.get(id);
-    return port?.up === true && port.collects;
+    return port?.up === true && !port.held && port.collects;
   }
   distributing(id: string): boolean {
     const port = this.#ports.get(id);
-    return port?.up === true && port.distributes;
+    return port?.up === true && !port.held && port.distributes;
   }
   row(id: string): LacpMemberRow {
     const { collects, aggregator } = this.#ports.get(id)!;
