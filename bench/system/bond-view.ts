@@ -69,6 +69,6 @@ export async function waitForActive(view: BondView): Promise<string> {
 
 /** Makes `member` the active one, as `weft bond member activate` does. */
 export async function activate(view: BondView, member: string): Promise<void> {
-  const path = `/v1/bridges/${BRIDGE}/ports/${UPLINK}/members/${member}`;
+  const path = `/v1/bonds/${BRIDGE}/${UPLINK}/members/${member}`;
   await view.running.request('POST', path, { command: 'activate' });
 }

@@ -7,6 +7,12 @@ import type { BondCommand, BondMemberRow, BondRow } from '../../control/switch.t
 import type { Daemon } from './daemon.ts';
 import { type Lab, until } from './lab.ts';
 
+/**
+ * Ends of a cable have different numbers. Were they the same, the kernel would take both for physical, and tell of their carrier, to us as to
+ * its own bridge, once a second at most (net/core/link_watch.c).
+ */
+const NEAR_INDEX = 100;
+
 export interface CableOptions {
   readonly near?: string;
   readonly nearPrefix?: string;
@@ -23,8 +29,9 @@ export function ip(lab: Lab, short: string, ...args: string[]): Promise<{ stdout
 export async function cable(lab: Lab, index: number, far: string, options: CableOptions = {}): Promise<void> {
   const { near = 'hub', nearPrefix = 'm', farPrefix = 'f', mtu = 1500 } = options;
   const ends = [`${nearPrefix}${index}`, `${farPrefix}${index}`] as const;
-  const begin = ['link', 'add', ends[0], 'mtu', String(mtu), 'netns', lab.name(near)];
-  await execa('ip', [...begin, 'type', 'veth', 'peer', 'name', ends[1], 'mtu', String(mtu), 'netns', lab.name(far)]);
+  const here = ['name', ends[0], 'index', String(NEAR_INDEX + index), 'mtu', String(mtu), 'netns', lab.name(near)];
+  const there = ['name', ends[1], 'mtu', String(mtu), 'netns', lab.name(far)];
+  await execa('ip', ['link', 'add', ...here, 'type', 'veth', 'peer', ...there]);
   await ip(lab, far, 'link', 'set', ends[1], 'up');
   await ip(lab, near, 'link', 'set', ends[0], 'up');
 }
@@ -81,13 +88,7 @@ export function untilActive(daemon: Daemon, name: string | null, ms = 8000): Pro
   return untilBond(daemon, ({ active }) => active === name, ms);
 }
 
-/** `weft bond member COMMAND`; rejects with what it said. */
-export async function commandMember(
-  daemon: Daemon,
-  command: BondCommand,
-  name: string,
-  bondName = 'up',
-): Promise<void> {
-  const { exitCode, stderr } = await daemon.cli('bond', 'member', command, bondName, name);
-  if (exitCode !== 0) throw new Error(`weft bond member ${command}: ${stderr}`);
+/** What `weft bond member` does; rejects with the daemon's answer. */
+export async function commandMember(daemon: Daemon, command: BondCommand, name: string): Promise<void> {
+  await daemon.client.send('POST', `/v1/bonds/br0/up/members/${name}`, { command });
 }

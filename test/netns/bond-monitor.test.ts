@@ -1,0 +1,53 @@
+/** Targets that a bond's monitor asks for, in a network where they are out of one member's reach while its carrier stays. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeNeeds } from '../needs.ts';
+import { bond, bondRow, memberRow, untilActive, untilBond } from './bond-rig.ts';
+import { B, GAP_MS_MAX, NEEDS, Stand } from './bond-stand.ts';
+
+describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
+  const stand = new Stand();
+  const INTERVAL_MS = 200;
+  const MISSED = 3;
+  const up = bond(['m0', 'm1'], {
+    ...{ mode: 'active-backup', 'arp-source': '10.41.0.100' },
+    monitor: { targets: [B], interval: INTERVAL_MS, 'missed-max': MISSED },
+  });
+
+  beforeAll(() => stand.open(up));
+  afterAll(() => stand.lab.close());
+
+  /** Frames no longer pass between the far end of a member and the target, or do again; neither loses its carrier. */
+  async function isolate(name: string, state: 'on' | 'off'): Promise<void> {
+    for (const device of [name.replace('m', 'f'), 'b0'])
+      await stand.sw.run('bridge', 'link', 'set', 'dev', device, 'isolated', state);
+  }
+
+  it('a target that answers keeps the active member', async () => {
+    const row = await untilBond(stand.daemon, ({ active }) => active !== null);
+    await sleep(3 * INTERVAL_MS * MISSED);
+    expect(await bondRow(stand.daemon)).toMatchObject({ active: row.active, failovers: row.failovers, up: true });
+    expect(await stand.a.ping(B)).toBe(3);
+  });
+
+  it.each([1, 2])(
+    'out of the active member’s reach, time %d: the other carries within missed-max intervals',
+    async () => {
+      const before = (await bondRow(stand.daemon)).active!;
+      const other = before === 'm0' ? 'm1' : 'm0';
+      const from = performance.now();
+      await isolate(before, 'on');
+      const row = await untilActive(stand.daemon, other, 5000);
+      const took = performance.now() - from;
+      expect(row.active).toBe(other);
+      expect(memberRow(row, before).link).toBe(true);
+      expect(took).toBeGreaterThan((MISSED - 1) * INTERVAL_MS - 50);
+      expect(took).toBeLessThan((MISSED + 1) * INTERVAL_MS + GAP_MS_MAX);
+      expect(await stand.a.ping(B)).toBe(3);
+      await isolate(before, 'off');
+      await untilBond(stand.daemon, ({ members }) => members.every(({ state }) => state !== 'down'));
+      expect((await bondRow(stand.daemon)).active).toBe(other);
+      expect(await stand.a.ping(B)).toBe(3);
+    },
+  );
+});
