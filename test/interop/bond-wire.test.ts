@@ -58,7 +58,7 @@ describeNeeds({ ...REAL, tools: TOOLS }, 'LACPDUs as tshark sees them', () => {
     const daemon = await lab.daemon(bridge([bond(members, { mode: '802.3ad', lacp })]));
     await ovs.bond(['f0', 'f1'], ['lacp=active', 'bond_mode=balance-tcp', 'other_config:lacp-time=fast']);
     await untilCarrying(daemon, ['m0', 'm1'], 12_000);
-    await sleep(2500);
+    await sleep(1500);
     capture.kill('SIGINT');
     await once(capture, 'exit');
   });

@@ -63,7 +63,7 @@ export class LacpStand {
   /** What both sides were told last: the next test may want just that. */
   #told = '';
 
-  async open(): Promise<void> {
+  async open(lacp: object = FAST, mode: Mode = 'active'): Promise<void> {
     const { lab } = this;
     await lab.netns('hub', { ipv6: false });
     await lab.netns('v', { ipv6: false });
@@ -73,8 +73,10 @@ export class LacpStand {
     // Open vSwitch takes unfinished checksums for finished ones; as on a wire, there are none.
     for (let index = 0; index < CABLES_COUNT; index++)
       await this.h.run('ip', 'netns', 'exec', lab.name('hub'), 'ethtool', '-K', `m${index}`, 'tx', 'off');
+    // The kernel hears what comes by the cables' ends too, and must not answer for the bridge.
+    await this.far.run('sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1');
     this.ovs = await OpenVSwitch.start(lab, 'far');
-    await this.ovs.bond(FAR, partnerSettings('active', 'fast'));
+    await this.ovs.bond(FAR, partnerSettings(mode, 'fast'));
     await this.ovs.vsctl('add-port', 'br0', 'v7', `tag=${VLAN}`, '--', 'set', 'interface', 'v7', 'type=internal');
     for (const [device, address] of [
       ['br0', OVS_ADDRESS],
@@ -83,7 +85,7 @@ export class LacpStand {
       await ip(lab, 'far', 'addr', 'add', `${address}/24`, 'dev', device);
       await ip(lab, 'far', 'link', 'set', device, 'up');
     }
-    this.daemon = await lab.daemon(this.#document(aggregate({ lacp: FAST })));
+    this.daemon = await lab.daemon(this.#document(aggregate({ lacp })));
   }
 
   async close(): Promise<void> {
@@ -105,7 +107,18 @@ export class LacpStand {
   /** Their bond, made anew. */
   async partner(settings: readonly string[]): Promise<void> {
     this.#told = '';
+    for (const name of FAR) await this.ovs.vsctl('--if-exists', 'del-port', name);
     await this.ovs.bond(FAR, settings);
+  }
+
+  /** Each of their links on its own, as if it ended in another switch. */
+  async apart(): Promise<void> {
+    this.#told = '';
+    await this.ovs.vsctl('del-port', 'bond0');
+    for (const [index, name] of FAR.entries()) {
+      const system = `other_config:lacp-system-id=02:00:5e:00:53:1${index}`;
+      await this.ovs.vsctl('add-port', 'br0', name, 'lacp=active', 'other_config:lacp-time=fast', system);
+    }
   }
 
   /** Both: keys of `lacp` of ours, and theirs. */

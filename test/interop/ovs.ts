@@ -12,6 +12,8 @@ import type { Lab } from '../netns/lab.ts';
 
 export const OVS_TOOLS = ['ovs-vsctl', 'ovs-appctl', 'ovs-vswitchd', 'ovsdb-tool', 'ovsdb-server'] as const;
 
+const BRIDGE_MAC = '02:00:5e:00:53:b0';
+
 /** One side of a link as `ovs-appctl lacp/show` prints it. */
 export interface OvsLacpSide {
   readonly system: string;
@@ -84,7 +86,9 @@ export class OpenVSwitch {
       const where = { namespace: netns, env: database.env };
       const daemon = new Daemon(['ovs-vswitchd', database.database], cleanup, where);
       const ovs = new OpenVSwitch(database, daemon, cleanup);
-      await ovs.vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev');
+      // Without an address of its own it takes one of its ports', now this and now that.
+      const settings = ['datapath_type=netdev', `other_config:hwaddr=${BRIDGE_MAC}`];
+      await ovs.vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', ...settings);
       await execa('ip', ['-n', netns, 'link', 'set', 'br0', 'up']);
       return ovs;
     } catch (error) {
