@@ -155,6 +155,13 @@ async function del(
 ): Promise<void> {
   const client = clientOf(context, self);
   const { bridge, port } = await findPort(client, text);
+  if (port.includes('/')) {
+    throw new RequestError(
+      'is-a-member',
+      `${text} is a member of a bond, not a port`,
+      'take it out of the bond’s members in the document and apply that; for a while: `weft bond member disable BOND MEMBER`',
+    );
+  }
   const path = `/v1/bridges/${encodeURIComponent(bridge)}/ports/${encodeURIComponent(port)}`;
   printResult(context.io, await client.send<ApplyResult>('DELETE', path), options.json === true);
   if (options.save === true) await save(context.io, client);

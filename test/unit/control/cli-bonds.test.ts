@@ -199,6 +199,14 @@ describe('weft port add --kind bond', () => {
   });
 });
 
+describe('weft port del of a member', () => {
+  it('says what a member is, and what to do', async () => {
+    const { code, err } = await weft(rig, 'port del br0/lag/eth1');
+    expect(code).toBe(2);
+    expect(err).toMatch(/br0\/lag\/eth1 is a member of a bond.*\n.*weft bond member disable/);
+  });
+});
+
 describe('completion of bonds', () => {
   const candidates = async (...words: readonly string[]) =>
     (await startWeft({ WEFT_SOCKET: rig.path }, ['__complete', '--', ...words]).done).out.split('\n').filter(Boolean);
