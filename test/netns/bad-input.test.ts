@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { describeNeeds } from '../needs.ts';
+import { bond, member } from './bond-rig.ts';
 import { type Daemon, runCli, WEFT } from './daemon.ts';
 import type { Host } from './host.ts';
 import { bridge, Lab, REAL, tap, until } from './lab.ts';
@@ -48,6 +49,24 @@ const FAULTS: Readonly<Record<string, readonly [object, RegExp]>> = {
       ],
     },
     /cycle|loop/,
+  ],
+  'a bond without members': [bridge([bond([])]), /ports\[0\]\.members: is an empty list/],
+  'a member twice': [bridge([bond(['x', 'x'])]), /members\[1\]\.device: the device "x" is already used.*members\[0\]/],
+  'a member in two bonds': [
+    bridge([bond(['x']), bond(['x'], { name: 'q' })]),
+    /ports\[1\]\.members\[0\]\.device.*already used at bridges\[0\]\.ports\[0\]\.members\[0\].*one bond/,
+  ],
+  'a member that is also a port': [
+    bridge([bond(['x']), { name: 'x', kind: 'netdev' }]),
+    /ports\[1\]\.name.*already used at bridges\[0\]\.ports\[0\]\.members\[0\]/,
+  ],
+  'an option that the mode doesn’t know': [
+    bridge([bond(['x'], { mode: 'balance-rr', hash: 'layer2' })]),
+    /ports\[0\]\.hash: mode balance-rr does not know this key \(modes that do: balance-xor, 802\.3ad/,
+  ],
+  'mixed speeds': [
+    bridge([bond([member('x', { speed: '1G' }), member('y', { speed: '10G' })], { mode: '802.3ad' })]),
+    /members\[1\]\.speed: 10G beside 1G at bridges\[0\]\.ports\[0\]\.members\[0\]\.speed.*lacp\.select/,
   ],
 };
 
