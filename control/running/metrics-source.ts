@@ -10,7 +10,7 @@ import type {
 } from '../metrics/source.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
-import { bondSamples, shownPorts, speedOf, transmitted } from './show-bonds.ts';
+import { bondSamples, lossesOf, shownPorts, speedOf, transmitted } from './show-bonds.ts';
 
 export class Metrics implements MetricsSource {
   readonly #base: Foundation;
@@ -76,21 +76,23 @@ export class Metrics implements MetricsSource {
   }
 
   drops(): LossSample[] {
-    return this.#losses((state) => this.#base.counters.drops(state.number));
+    return lossSamples(this.#base.book.ports(), (state) => this.#base.counters.drops(state.number));
   }
 
+  /** A bond's are its members': alerts compare them with what the port received. */
   missed(): LossSample[] {
-    return this.#losses((state) => this.#base.kernel.of(state));
+    const of = (state: PortState) => lossesOf(this.#base, state, (one) => this.#base.kernel.of(one));
+    return lossSamples(shownPorts(this.#base.book.ports()), of);
   }
+}
 
-  #losses(of: (state: PortState) => Record<string, number>): LossSample[] {
-    return this.#base.book.ports().flatMap((state) =>
-      Object.entries(of(state)).map(([reason, frames]) => ({
-        bridge: state.bridge,
-        port: state.model.name,
-        reason,
-        frames,
-      })),
-    );
-  }
+function lossSamples(states: readonly PortState[], of: (state: PortState) => Record<string, number>): LossSample[] {
+  return states.flatMap((state) =>
+    Object.entries(of(state)).map(([reason, frames]) => ({
+      bridge: state.bridge,
+      port: state.model.name,
+      reason,
+      frames,
+    })),
+  );
 }

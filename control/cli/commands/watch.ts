@@ -201,7 +201,7 @@ export function addWatchCommands(program: Command, context: Context): void {
   const watching = program
     .command('events')
     .description(
-      'print events as they happen: ports up and down, addresses that move, workers restarted, documents applied',
+      'print events as they happen: ports up and down, bonds that change, addresses that move, workers restarted, documents applied',
     )
     .option('--json', 'one JSON object a line')
     .action((options: { json?: boolean }, self: Command) => events(context, options, self));

@@ -96,6 +96,13 @@ describe('a bond’s rows', () => {
     expect(new Metrics(base).drops().map(({ port }) => port)).toEqual(['up', 'up/a', 'up/b']);
   });
 
+  it('count what the kernel lost of members as the bond’s', async () => {
+    const { base } = await stand();
+    base.kernel.of = ({ model }) => (model.memberOf === null ? {} : { 'rx-missed': model.name === 'up/a' ? 4 : 5 });
+    expect(show.portRows(base)[1]!.missed).toEqual({ 'rx-missed': 9 });
+    expect(new Metrics(base).missed()).toEqual([{ bridge: 'br0', port: 'up', reason: 'rx-missed', frames: 9 }]);
+  });
+
   it('have the speed of what carries, and the document’s where it has one', async () => {
     const speed = async (change: object) => show.portRows((await stand({ ...BOND, ...change })).base)[1]!.speed;
     expect(await speed({})).toBe(1.1e10);
