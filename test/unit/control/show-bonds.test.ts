@@ -98,7 +98,9 @@ describe('a bond’s rows', () => {
 
   it('count what the kernel lost of members as the bond’s', async () => {
     const { base } = await stand();
-    base.kernel.of = ({ model }) => (model.memberOf === null ? {} : { 'rx-missed': model.name === 'up/a' ? 4 : 5 });
+    const lost: Record<string, number> = { 'up/a': 4, 'up/b': 5 };
+    base.kernel.of = ({ model }): Record<string, number> =>
+      model.memberOf === null ? {} : { 'rx-missed': lost[model.name]! };
     expect(show.portRows(base)[1]!.missed).toEqual({ 'rx-missed': 9 });
     expect(new Metrics(base).missed()).toEqual([{ bridge: 'br0', port: 'up', reason: 'rx-missed', frames: 9 }]);
   });
