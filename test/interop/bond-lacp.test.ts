@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { BondRow } from '../../control/switch.ts';
 import { describeNeeds, isLong } from '../needs.ts';
-import { bondRow, carrying, ip, member, memberRow, untilBond } from '../netns/bond-rig.ts';
+import { bondRow, carrying, commandMember, ip, member, memberRow, untilBond } from '../netns/bond-rig.ts';
 import { REAL, until } from '../netns/lab.ts';
 import {
   aggregate,
@@ -177,6 +177,22 @@ describeNeeds({ ...REAL, tools: TOOLS }, '802.3ad with Open vSwitch', () => {
       expect(await stand.h.ping(OVS_ADDRESS, { count: 10 })).toBe(10);
     });
   }
+
+  it('OX lacp "liveness propagation": a member taken out by command is told to the partner while its carrier stays', async () => {
+    await stand.configure(FAST);
+    await stand.together();
+    const pinging = stand.h.ping(OVS_ADDRESS, { count: 100, interval: 0.02 });
+    await commandMember(stand.daemon, 'disable', 'm0');
+    try {
+      const alone = await stand.together(['m1']);
+      expect(memberRow(alone, 'm0').state).toBe('disabled');
+      expect((await stand.theirs('f0')).partner.state).not.toContain('synchronized');
+      expect(await pinging).toBe(100);
+    } finally {
+      await commandMember(stand.daemon, 'enable', 'm0');
+    }
+    await stand.together();
+  });
 
   it('a partner that falls silent is out after three seconds, and back when it speaks', async () => {
     await stand.configure(FAST);
