@@ -10,6 +10,7 @@
         "native/addon-link.cc",
         "native/addon.cc",
         "native/dgram.cc",
+        "native/doorbell.cc",
         "native/engine.cc",
         "native/finish.cc",
         "native/guest-memory.cc",

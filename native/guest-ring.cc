@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "doorbell.h"
+
 namespace weft {
 
 using namespace virtio;
@@ -50,7 +52,7 @@ int GuestRing::set(Descriptor GuestRing::* which, Descriptor fd) {
     std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd.get());
     // Where there is no /proc nobody can tell.
     if (::readlink(path, name, sizeof name - 1) > 0 && std::strcmp(name, "anon_inode:[eventfd]") != 0) return -EINVAL;
-    // One whose count is full would hold us up.
+    // One whose count is full would hold us up, where ring_doorbell has to write.
     const int flags = ::fcntl(fd.get(), F_GETFL);
     if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
   }
@@ -149,9 +151,7 @@ void GuestRing::publish() {
   if (!call.valid()) return;
   // Our index must be visible before its wish is read, else both sides could wait.
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  if (!wants_call(before)) return;
-  const uint64_t one = 1;
-  (void)!::write(call.get(), &one, sizeof one);
+  if (wants_call(before)) ring_doorbell(call.get());
 }
 
 /// Section 2.7.7.1: whether the guest's event index lies among what was published since `before`.

@@ -24,6 +24,7 @@ const TESTS = [
   'guest-fuzz',
 ];
 const NATIVE = [
+  'doorbell',
   'guest',
   'guest-memory',
   'guest-ring',
