@@ -119,8 +119,9 @@ export function describeChange(before: Steering, after: Steering, whyNot: (membe
   const isNew = (member: string) => !before.carrying.includes(member);
   const lost = before.carrying.filter((member) => !after.carrying.includes(member));
   const parts = lost.map((member) => `${member} no longer carries: ${whyNot(member)}`);
-  if (after.active !== before.active)
-    parts.push(after.active === null ? 'none is active' : `${after.active} is active`);
+  const who = after.active === null ? 'none is active' : `${after.active} is active`;
+  // Where that is why a member ceased, it was said already.
+  if (after.active !== before.active && !lost.some((member) => whyNot(member) === who)) parts.push(who);
   const joined = after.carrying.filter((member) => isNew(member) && member !== after.active);
   if (joined.length > 0) parts.push(`${joined.join(', ')} ${joined.length === 1 ? 'carries' : 'carry'}`);
   return parts.length === 0 ? null : parts.join('; ');
