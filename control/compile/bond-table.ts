@@ -16,7 +16,10 @@ import {
   MEMBER_RECEIVE_SHIFT,
   MEMBER_SIFTS,
   Receive,
+  TARGETS_WORDS,
+  targetBit,
 } from '../../dataplane/tables/bond-layout.ts';
+import { parseIpv4Address, parseIpv6Address } from '../../dataplane/wire/text.ts';
 import type { HashPolicy } from '../model/bond.ts';
 import { macKeys } from '../model/mac.ts';
 
@@ -51,6 +54,8 @@ export interface BondRecord {
   readonly reflects: boolean;
   /** Of balance-alb: this machine's own address, and those of the members, the carrying ones first. */
   readonly own?: { readonly mac: string; readonly addresses: readonly string[] } | null;
+  /** As what address its monitor asks, and whom: the ARP and neighbour frames that members hand up. Left out without a monitor. */
+  readonly asks?: { readonly mac: string; readonly targets: readonly string[] } | undefined;
 }
 
 /** What a member is to workers. */
@@ -89,6 +94,7 @@ export class BondTable {
     i32[at + BondWord.SEED] = record.seed | 0;
     i32[at + BondWord.EACH] = record.each;
     this.#writeOwn(at, record);
+    writeAsks(i32, at, record);
     for (let k = 0; k < members.length; k++) i32[at + BondWord.MEMBERS + k] = members[k]!;
     for (let k = 0; k < BUCKETS_COUNT; k++) i32[at + BondWord.BUCKETS + k] = members[buckets[k]!] ?? 0;
     i32[at + BondWord.COUNT] = members.length;
@@ -144,6 +150,23 @@ export class BondTable {
 
 /** Bytes of a unit. */
 export const UNIT_BYTES = 1 << UNIT_BYTES_SHIFT;
+
+function writeAsks(i32: Int32Array, at: number, { asks }: BondRecord): void {
+  const asker = asks === undefined ? { key0: 0, low: 0 } : macKeys(asks.mac);
+  i32[at + BondWord.ASKER] = asker.key0;
+  i32[at + BondWord.ASKER_LOW] = asker.low;
+  const bits = new Int32Array(TARGETS_WORDS);
+  for (const target of asks?.targets ?? []) {
+    const bit = targetBit(lastWord(target.includes(':') ? parseIpv6Address(target) : parseIpv4Address(target)));
+    bits[bit >>> 5]! |= 1 << (bit & 31);
+  }
+  i32.set(bits, at + BondWord.TARGETS);
+}
+
+/** The last four bytes of an address as they lie in a frame. */
+function lastWord(address: Uint8Array): number {
+  return new DataView(address.buffer, address.byteOffset + address.length - 4).getInt32(0, true);
+}
 
 function wordOf(member: MemberRecord | null): number {
   if (member === null) return 0;

@@ -159,6 +159,7 @@ export class BondDevice implements PortDevice, BondHost {
       each: settings.packetsPerMember,
       reflects: steering.reflects,
       own: this.#balanced(steering),
+      asks: settings.monitor === null ? undefined : { mac: settings.mac, targets: settings.monitor.targets },
     });
   }
 

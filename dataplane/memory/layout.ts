@@ -216,8 +216,8 @@ export const BYTE_RING_HEADER_BYTES = 256;
 
 /** Words of a punt's record, behind its length; then come the bytes of a frame's head. */
 export const Punt = { PORT: 1, PROTOCOL: 2, BYTES: 3 } as const;
-/** What is policed by itself: LACP and marker; ARP and neighbour discovery. */
-export const Protocol = { SLOW: 0, NEIGHBOURS: 1, COUNT: 2 } as const;
+/** What is policed by itself: LACP and marker; ARP and neighbour discovery to many; answers to one. */
+export const Protocol = { SLOW: 0, NEIGHBOURS: 1, ANSWERS: 2, COUNT: 3 } as const;
 
 /** Compiled tables: offsets within one copy. */
 export const PORT_WORDS = 32;

@@ -16,6 +16,7 @@ import {
   MEMBER_RECEIVE_SHIFT,
   MEMBER_SIFTS,
   Receive,
+  targetBit,
 } from '../tables/bond-layout.ts';
 import { recordOfBond } from './bond.ts';
 import { forward } from './forward.ts';
@@ -33,6 +34,10 @@ const ADVERTISEMENT = 136;
 const ETHERNET_BYTES = 14;
 const TAG_BYTES = 4;
 const IPV6_BYTES = 40;
+/** Where the last four bytes of an address stand: ARP's sender, IPv6's source, the target of a neighbour message. */
+const ARP_SENDER_LAST_AT = 14;
+const IPV6_SOURCE_LAST_AT = 20;
+const NDP_TARGET_LAST_AT = 20;
 
 /** The bond whose member `port` is; 0 when it is none. */
 export function bondOf(lane: Lane, port: number): number {
@@ -71,14 +76,14 @@ function sift(lane: Lane, list: number, n: number, port: number, word: number): 
       kept++;
       continue;
     }
-    if ((word & MEMBER_PUNTS_NEIGHBOURS) !== 0 && isNeighbours(lane, facts))
-      punt(lane, facts, port, Protocol.NEIGHBOURS);
+    const isGroup = (i32[i32[facts + Fact.HEAD_AT]! >> 2]! & 1) !== 0;
+    if ((word & MEMBER_PUNTS_NEIGHBOURS) !== 0 && isNeighbours(lane, facts, record))
+      punt(lane, facts, port, isGroup ? Protocol.NEIGHBOURS : Protocol.ANSWERS);
     if ((word & MEMBER_PUNTS_SLOW) !== 0 && isSlow(lane, facts)) {
       countReceived(lane, facts, port);
       puntSlow(lane, facts, port);
       continue;
     }
-    const isGroup = (i32[i32[facts + Fact.HEAD_AT]! >> 2]! & 1) !== 0;
     let reason = 0;
     if (receive === Receive.NONE || (isGroup && receive === Receive.UNICAST)) reason = Drop.MEMBER_INACTIVE;
     else if ((traits & BondTrait.REFLECTS) !== 0 && isReflected(lane, facts, bond)) reason = Drop.REFLECTED;
@@ -101,15 +106,34 @@ function countReceived(lane: Lane, facts: number, port: number): void {
   count(lane, port, PortCell.RX_SEGMENTS, 1);
 }
 
-/** ARP, or a neighbour solicitation or advertisement, behind at most one tag. */
-function isNeighbours(lane: Lane, facts: number): boolean {
+/**
+ * ARP, or a neighbour solicitation or advertisement, behind at most one tag, that a target of the bond's monitor sent or the bond itself:
+ * nothing else is life, and in a full network would leave no room for it.
+ */
+function isNeighbours(lane: Lane, facts: number, record: number): boolean {
   const i32 = lane.i32;
+  const u8 = lane.u8;
   const at = i32[facts + Fact.HEAD_AT]! >> 2;
   const tagged = (i32[at + 3]! & 0xffff) === TPID_8021Q_LE ? 1 : 0;
   const type = i32[at + 3 + tagged]! & 0xffff;
-  if (type === ARP_LE) return true;
   const l3 = (at << 2) + ETHERNET_BYTES + tagged * TAG_BYTES;
-  if (type !== IPV6_LE || lane.u8[l3 + 6] !== ICMPV6) return false;
-  const message = lane.u8[l3 + IPV6_BYTES];
-  return message === SOLICITATION || message === ADVERTISEMENT;
+  if (type === ARP_LE) return isAsker(lane, at, record) || isTarget(lane, l3 + ARP_SENDER_LAST_AT, record);
+  if (type !== IPV6_LE || u8[l3 + 6] !== ICMPV6) return false;
+  const message = u8[l3 + IPV6_BYTES];
+  if (message !== SOLICITATION && message !== ADVERTISEMENT) return false;
+  if (isAsker(lane, at, record) || isTarget(lane, l3 + IPV6_SOURCE_LAST_AT, record)) return true;
+  return message === ADVERTISEMENT && isTarget(lane, l3 + IPV6_BYTES + NDP_TARGET_LAST_AT, record);
+}
+
+/** Whether the frame at word `at` comes from the address as which the bond asks. */
+function isAsker(lane: Lane, at: number, record: number): boolean {
+  const i32 = lane.i32;
+  return i32[at + 2] === i32[record + BondWord.ASKER] && i32[at + 1]! >>> 16 === i32[record + BondWord.ASKER_LOW];
+}
+
+/** Whether an address whose last four bytes stand at byte `at` may be a target's. */
+function isTarget(lane: Lane, at: number, record: number): boolean {
+  const u8 = lane.u8;
+  const bit = targetBit(u8[at]! | (u8[at + 1]! << 8) | (u8[at + 2]! << 16) | (u8[at + 3]! << 24));
+  return ((lane.i32[record + BondWord.TARGETS + (bit >>> 5)]! >>> (bit & 31)) & 1) !== 0;
 }

@@ -3,7 +3,7 @@
  * two generations: control writes single words, and workers read them as they are. Whatever a worker finds half-changed names members
  * that are there, since a member's number is used again only after every worker passed two turns.
  *
- *   record   | how | hash | seed | single | count | each | traits | own | …   members, 32 | …   buckets, 256 | addresses, 64 |
+ *   record   | how | hash | seed | single | count | each | traits | own | asker | members, 32 | targets, 8 | buckets, 256 | addresses, 64 |
  */
 import { BUCKETS_COUNT } from '../limits.ts';
 
@@ -26,7 +26,12 @@ export const BondWord = {
   OWN_LOW: 7,
   OWN_HIGH: 8,
   ADDRESSES_COUNT: 9,
+  /** The address as which the bond asks its targets: bytes 2–5, and bytes 0–1, as they lie in a frame. */
+  ASKER: 10,
+  ASKER_LOW: 11,
   MEMBERS: 16,
+  /** 256 bits, one for each target of the monitor by its hash. */
+  TARGETS: 48,
   /** Port numbers of members; 0: none. */
   BUCKETS: 64,
   /** Members' own addresses, two words each: those that carry as they stand in MEMBERS, then the others. */
@@ -57,6 +62,12 @@ export const MEMBER_SIFTS = 1 << 16;
 
 /** What a member may receive. */
 export const Receive = { NONE: 0, UNICAST: 1, ALL: 2 } as const;
+
+/** Words of the targets' bits, and the bit of an address: its last four bytes as they lie in a frame, the first lowest. */
+export const TARGETS_WORDS = 8;
+export function targetBit(last: number): number {
+  return mix(0, last, 0, 0) & (TARGETS_WORDS * 32 - 1);
+}
 
 /** Seconds in which a gratuitous ARP that went out by a bond is taken for a reflection when it comes back. */
 export const REFLECTED_S = 5;

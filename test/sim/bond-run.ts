@@ -3,6 +3,7 @@
  * looked at after every step of five milliseconds. Throws at the first thing that doesn't.
  */
 
+import { arpRequest } from '../../control/bonding/announcements.ts';
 import { readSaid } from '../../control/bonding/target-frames.ts';
 import type { BondMode, BondSettings } from '../../control/model/bond.ts';
 import { PortCell } from '../../dataplane/memory/layout.ts';
@@ -157,6 +158,12 @@ export class BondRun {
       );
     }
     this.run(100, 0);
+  }
+
+  /** A host of the far side looks for an address, as if it had another. */
+  ask(address: string, as: string): void {
+    const from = this.hosts.find(({ side, port }) => side === 1 && port === 2)!;
+    this.sides[1].rig.port(from.port).push(arpRequest(from.mac, as, address));
   }
 
   broadcast(from: Host, count: number): void {

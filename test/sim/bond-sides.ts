@@ -169,7 +169,8 @@ export class BondSide implements Side, BondHost {
       this.#table.setMember(portOf(name), { bond: BOND, receive: reception, reflects, ...punts });
     }
     const members = carrying.map(portOf);
-    this.#table.steer(INDEX, { send, hash, seed, members, buckets, each: packetsPerMember, reflects });
+    const asks = monitor === null ? undefined : { mac: this.#settings.mac, targets: monitor.targets };
+    this.#table.steer(INDEX, { send, hash, seed, members, buckets, each: packetsPerMember, reflects, asks });
   }
 
   sendMember(member: string, frame: Uint8Array): void {

@@ -359,3 +359,36 @@ describe('a partner that floods LACPDUs', () => {
     run.runSteady(300);
   });
 });
+
+describe('a network full of ARP', () => {
+  it.each(['from others for each other', 'from others for the target', 'from the target'])(
+    '%s: members are alive as before',
+    (what) => {
+      const random = randomFrom(seedFor('ARP noise'));
+      const run = bondAndBridge('active-backup', random, { monitor: MONITOR, sources: ['10.9.0.2'] }, ONE_VLAN);
+      run.run(1000);
+      for (let k = 0; k < 600; k++) {
+        // 1,000 in a second: more than control takes of a member.
+        for (let n = 0; n < 5; n++)
+          run.ask(
+            what.endsWith('for the target') ? TARGET : `10.9.1.${random(250)}`,
+            what === 'from the target' ? TARGET : '10.9.0.77',
+          );
+        run.step(3);
+      }
+      const { failovers, members } = run.sides[0].machine!.row();
+      expect([failovers, members[0]!.state]).toEqual([0, 'active']);
+      // A target that itself fills the network hides what else those that stand by hear.
+      if (what !== 'from the target') for (const { state } of members.slice(1)) expect(state).toBe('standby');
+      else run.run(1000);
+      // And a link that falls silent is found out all the same.
+      run.wires[0]!.quiet.fill(true);
+      for (let k = 0; k < (MONITOR_MS + AT_ONCE_MS) / STEP_MS; k++) {
+        run.ask(TARGET, '10.9.0.77');
+        run.step(0);
+      }
+      expect(run.sides[0].machine!.row().failovers).toBe(1);
+      run.runSteady(300);
+    },
+  );
+});

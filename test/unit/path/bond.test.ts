@@ -1,12 +1,15 @@
 /** Bonds in the path: which member carries a frame, what a member may receive, what goes up to control. */
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
+import { arpRequest, neighbourSolicitation, unsolicitedNa } from '../../../control/bonding/announcements.ts';
 import { PUNTS_PER_S_MAX } from '../../../dataplane/limits.ts';
 import { PortCell, Protocol } from '../../../dataplane/memory/layout.ts';
+import { buildArpFrame } from '../../../dataplane/wire/build.ts';
 import { tablePort } from '../../rig.ts';
 import { BOND, BondRig, INDEX, MEMBERS } from './bond-rig.ts';
 import { A, ALL, B, C, frame, place, tagsOf } from './frames.ts';
 
+const OWN = '02:00:00:00:0b:00';
 const SLOW = '0180c2000002';
 const lacpdu = (src = B): Uint8Array => Uint8Array.from(Buffer.from(`${SLOW}${src}8809${'01'.repeat(110)}`, 'hex'));
 
@@ -237,19 +240,39 @@ describe('what goes up to control', () => {
     expect(rig.punted()).toHaveLength(1);
   });
 
-  it('copies of ARP and neighbour discovery where control watches them', () => {
+  it('copies of what a target or the bond itself says by ARP or neighbour discovery, where control watches them', () => {
     const rig = new BondRig();
-    rig.steer();
+    rig.steer({ asks: { mac: OWN, targets: ['10.0.0.5', 'fe80::1:2:3'] } });
     rig.member(11, { puntsNeighbours: true });
     rig.member(12, { puntsNeighbours: true, receive: 'none' });
     expect(ports(rig.send(11, gratuitous(C)))).toEqual([1, 2]);
     rig.send(12, gratuitous(C));
-    rig.send(11, frame(ALL, C));
-    expect(rig.punted().map(({ port, protocol }) => [port, protocol])).toEqual([
-      [11, Protocol.NEIGHBOURS],
-      [12, Protocol.NEIGHBOURS],
-    ]);
     expect(rig.drops()).toEqual({ '12 member-inactive': 1 });
+    const other = '02:00:00:00:0f:0f';
+    const reply = { senderMac: other, senderAddress: '10.0.0.5', targetMac: OWN, targetAddress: '10.0.0.1' };
+    const said = [
+      buildArpFrame({ operation: 2, ...reply }),
+      buildArpFrame({ operation: 2, ...reply, vlan: [{ vid: 10 }] }),
+      unsolicitedNa(other, 'fe80::1:2:3'),
+      unsolicitedNa(other, 'fe80::1:2:3', { vid: 10 }),
+      arpRequest(OWN, '10.0.0.1', '10.0.0.5'),
+      neighbourSolicitation(OWN, 'fe80::9', 'fe80::1:2:3'),
+      neighbourSolicitation(other, 'fe80::1:2:3', 'fe80::9'),
+    ];
+    for (const bytes of said) rig.send(11, bytes);
+    const many = [Protocol.NEIGHBOURS, Protocol.ANSWERS];
+    const [group, one] = many.map((protocol) => (port: number) => [port, protocol]);
+    const wanted = [group!(11), group!(12), one!(11), one!(11), ...Array.from({ length: 5 }, () => group!(11))];
+    expect(rig.punted().map(({ port, protocol }) => [port, protocol])).toEqual(wanted);
+    const noise = [
+      frame(ALL, C),
+      arpRequest(other, '10.0.0.7', '10.0.0.5'),
+      buildArpFrame({ operation: 2, ...reply, senderAddress: '10.0.0.7' }),
+      neighbourSolicitation(other, 'fe80::9', 'fe80::1:2:3'),
+      unsolicitedNa(other, 'fe80::9'),
+    ];
+    for (const bytes of noise) rig.send(11, bytes);
+    expect(rig.punted()).toEqual([]);
   });
 });
 
