@@ -81,6 +81,7 @@ export function inject(ring: ByteRing, u8: Uint8Array, port: number, way: number
   ring.i32[record + InjectWord.PORT] = port;
   ring.i32[record + InjectWord.WAY] = way;
   ring.i32[record + InjectWord.BYTES] = frame.length;
+  ring.i32[record + InjectWord.VLAN] = 0;
   u8.set(frame, (record + BYTE_RING_HEAD_WORDS) << 2);
   ring.publish(record);
   return true;
