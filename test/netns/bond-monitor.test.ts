@@ -2,19 +2,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeNeeds } from '../needs.ts';
-import { bond, bondRow, memberRow, untilActive, untilBond } from './bond-rig.ts';
+import { bond, bondRow, ip, memberRow, untilActive, untilBond } from './bond-rig.ts';
 import { B, GAP_MS_MAX, NEEDS, Stand } from './bond-stand.ts';
+
+const B6 = 'fd00:41::2';
 
 describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
   const stand = new Stand();
   const INTERVAL_MS = 200;
   const MISSED = 3;
-  const up = bond(['m0', 'm1'], {
-    ...{ mode: 'active-backup', 'arp-source': '10.41.0.100' },
-    monitor: { targets: [B], interval: INTERVAL_MS, 'missed-max': MISSED },
-  });
+  const up = (target: string, source: string) =>
+    bond(['m0', 'm1'], {
+      ...{ mode: 'active-backup', 'arp-source': source },
+      monitor: { targets: [target], interval: INTERVAL_MS, 'missed-max': MISSED },
+    });
 
-  beforeAll(() => stand.open(up));
+  beforeAll(async () => {
+    await stand.open(up(B, '10.41.0.100'));
+    await stand.b.run('sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=0');
+    await ip(stand.lab, 'b', 'addr', 'add', `${B6}/64`, 'dev', 'eth0', 'nodad');
+  });
   afterAll(() => stand.lab.close());
 
   /** Frames no longer pass between the far end of a member and the target, or do again; neither loses its carrier. */
@@ -30,9 +37,15 @@ describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
     expect(await stand.a.ping(B)).toBe(3);
   });
 
-  it.each([1, 2])(
-    'out of the active member’s reach, time %d: the other carries within missed-max intervals',
-    async () => {
+  it.each([
+    ['ARP', B, '10.41.0.100'],
+    ['neighbour solicitations', B6, 'fd00:41::100'],
+    ['neighbour solicitations without an address of its own', B6, '10.41.0.100'],
+  ])(
+    'by %s: out of the active member’s reach, the other carries within missed-max intervals',
+    async (_, target, source) => {
+      await stand.apply(up(target, source));
+      await sleep(2 * INTERVAL_MS * MISSED);
       const before = (await bondRow(stand.daemon)).active!;
       const other = before === 'm0' ? 'm1' : 'm0';
       const from = performance.now();

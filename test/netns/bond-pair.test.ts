@@ -1,6 +1,6 @@
 /**
- * Two wefts back to back over a bond of veths: modes that need an equal on the other side, changes of mode, hash and members under
- * traffic, several workers, and super-frames of hosts on TAPs through the bond, compared by SHA-256.
+ * Two wefts back to back over a bond of veths, with the same names and no address told: modes that need an equal on the other side, changes
+ * of mode, hash and members under traffic, several workers, and super-frames of hosts on TAPs, compared by SHA-256.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -45,8 +45,7 @@ for (const workers of [1, 2]) {
     const names = (prefix: string, count = COUNT) => Array.from({ length: count }, (_, k) => `${prefix}${k}`);
     const side = (host: 'a' | 'b', prefix: string, { count = COUNT, ...settings }: Settings & { count?: number }) => {
       const port = tap(lab, host, { address: host === 'a' ? [`${A}/24`, `${A6}/64`] : [`${B}/24`, `${B6}/64`] });
-      const mac = host === 'a' ? '02:00:5e:00:53:0a' : '02:00:5e:00:53:0b';
-      return bridge([port, bond(names(prefix, count), { mac, ...settings })], {}, { workers: { count: workers } });
+      return bridge([port, bond(names(prefix, count), settings)], {}, { workers: { count: workers } });
     };
     async function both(settings: Settings & { count?: number }): Promise<void> {
       await near.apply(side('a', 'm', settings));

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { BondRow } from '../../control/switch.ts';
 import { describeNeeds } from '../needs.ts';
 import { bond, bondRow, cable, commandMember, ip, member, memberRow, untilActive, untilBond } from './bond-rig.ts';
 import { A, B, GAP_MS_MAX, NEEDS, RATE, Stand } from './bond-stand.ts';
@@ -202,6 +203,23 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
     expect(gapMs).toBeLessThan(GAP_MS_MAX);
     expect(await stand.a.ping(B)).toBe(3);
     expect((await bondRow(stand.daemon)).members.map(({ name }) => name)).toEqual(['m1']);
+  });
+
+  it('the command line shows what there is, and takes orders', async () => {
+    await stand.apply(up());
+    await untilBond(stand.daemon, ({ members }) => members.every(({ link }) => link));
+    const order = await stand.daemon.cli('bond', 'member', 'activate', 'up', 'm1');
+    expect(order.exitCode, order.stderr).toBe(0);
+    const { exitCode, stdout } = await stand.daemon.cli('show', 'bonds', '--json');
+    expect(exitCode).toBe(0);
+    const [row] = JSON.parse(stdout) as BondRow[];
+    expect(row).toMatchObject({ bridge: 'br0', name: 'up', mode: 'active-backup', active: 'm1', up: true });
+    expect(row!.members.map(({ name, device, state }) => [name, device, state])).toEqual([
+      ['m0', 'm0', 'standby'],
+      ['m1', 'm1', 'active'],
+      ['m2', 'm2', 'standby'],
+    ]);
+    expect((await stand.daemon.cli('show', 'bonds')).stdout).toMatch(/up.*active-backup/);
   });
 
   it('what can’t be says so, all at once, and the traffic goes on', async () => {
