@@ -33,7 +33,7 @@ export interface BondParts {
 const WAIT_MS_MAX = 0x7fff_ffff;
 /** How often members' addresses are taught, as the kernel's lp_interval has it. */
 const TEACH_MS = 1000;
-/** An address for a link that has none of its own: no LACPDU goes out by it. */
+/** Of an interface that is not there: no LACPDU goes out by it. */
 const NO_MAC = '00:00:00:00:00:00';
 
 export class BondDevice implements PortDevice, BondHost {
@@ -104,7 +104,9 @@ export class BondDevice implements PortDevice, BondHost {
     if (state === null) return;
     const device = state.device?.by === 'opener' ? state.device : null;
     const there = !state.leaving && (state.model.kind === 'memory' || (device?.up === true && device.handle !== null));
-    const link = { up: there, speed: device?.device.link?.speed ?? null, mac: device?.device.link?.mac ?? NO_MAC };
+    // Sockets and guests have no address on this side: they speak as the bond.
+    const without = state.model.kind === 'netdev' ? NO_MAC : this.#settings.mac;
+    const link = { up: there, speed: device?.device.link?.speed ?? null, mac: this.#macOf(member) ?? without };
     this.#do((now) => this.#machine.link(member, link, now));
     if (state.leaving) this.#parts.table.setMember(state.number, null);
     else this.steer(this.#machine.steering);
@@ -169,19 +171,24 @@ export class BondDevice implements PortDevice, BondHost {
     const mac = hostMac(this.#parts.book.portsOf(this.bridge));
     if (mac === null) return null;
     const others = this.#settings.members.map(({ name }) => name).filter((name) => !carrying.includes(name));
-    return { mac, addresses: [...carrying, ...others].map((name) => this.#macOf(name)) };
+    // Peers that fall to a member without an address of its own send to the machine's, as without balancing.
+    return { mac, addresses: [...carrying, ...others].map((name) => this.#macOf(name) ?? mac) };
   }
 
-  #macOf(name: string): string {
+  /** The address of a member's interface; null where it has none. */
+  #macOf(name: string): string | null {
     const device = this.#member(name)?.device;
-    return (device?.by === 'opener' ? device.device.link?.mac : null) ?? NO_MAC;
+    return (device?.by === 'opener' ? device.device.link?.mac : null) ?? null;
   }
 
   /** Switches upstream keep knowing where each member's address is, to which peers send that never hear from it. */
   #teach(): void {
     const { steering } = this.#machine;
     if (!this.#balanced(steering)) return;
-    for (const name of steering.carrying) this.sendMember(name, loopbackFrame(this.#macOf(name)));
+    for (const name of steering.carrying) {
+      const mac = this.#macOf(name);
+      if (mac !== null) this.sendMember(name, loopbackFrame(mac));
+    }
   }
 
   sendMember(member: string, frame: Uint8Array): void {
