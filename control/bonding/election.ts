@@ -36,11 +36,16 @@ function takesOver(primary: Candidate, present: Candidate, { primaryReselect }: 
   }
 }
 
-/** Remembers who is active, and for how long a choice by command stands against the primary: until one of the two changes. */
+/**
+ * Remembers who is active, and for how long a choice by command stands against the primary: until one of the two changes. A new primary, or
+ * one that is newly a member, is active as soon as it is up, whatever primaryReselect says ("when initially enslaved").
+ */
 export class Election {
   #active: string | null = null;
   #isChosen = false;
   #primary: string | null = null;
+  /** The primary that was up since it is the primary and a member. */
+  #tried: string | null = null;
 
   get active(): string | null {
     return this.#active;
@@ -52,6 +57,9 @@ export class Election {
     this.#primary = primary;
     const activeIsUsable = candidates.some(({ name, usable }) => usable && name === this.#active);
     if (primaryIsNew || !activeIsUsable) this.#isChosen = false;
+    if (!candidates.some(({ name }) => name === rules.primary && name === this.#tried)) this.#tried = null;
+    if (primary !== null && this.#tried === null) this.#active = primary;
+    this.#tried ??= primary;
     if (!this.#isChosen) this.#active = elect(candidates, rules, this.#active);
     return this.#active;
   }

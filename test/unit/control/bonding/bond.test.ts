@@ -114,6 +114,7 @@ describe('active-backup bonding (with primary)', () => {
     const members = [member('a', { speed: 1e9 }), member('c')];
     const stand = new Stand(settings({ primary: 'a', primaryReselect: 'better', members }));
     stand.link('c', true, { speed: 10e9 }).link('a', true, { speed: 100e9 });
+    stand.link('a', false).link('a', true, { speed: 100e9 });
     expect(stand.active).toBe('c');
   });
 

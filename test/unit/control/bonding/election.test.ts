@@ -35,6 +35,31 @@ describe('the active member', () => {
   });
 });
 
+describe('a primary that was not up before', () => {
+  const rules: ElectionRules = { primary: 'b', primaryReselect: 'failure' };
+
+  it.each(['failure', 'better'] as const)(
+    'is active as soon as it is, by %s too; after a loss the rule holds',
+    (rule) => {
+      const election = new Election();
+      const by = { ...rules, primaryReselect: rule };
+      expect(election.run(candidates('a b!'), by)).toBe('a');
+      expect(election.run(candidates('a b'), by)).toBe('b');
+      expect(election.run(candidates('a b!'), by)).toBe('a');
+      expect(election.run(candidates('a b'), by)).toBe('a');
+    },
+  );
+
+  it('is one that the rules name anew, or that is a member again', () => {
+    const election = new Election();
+    election.run(candidates('a b c'), rules);
+    expect(election.run(candidates('a b c'), { ...rules, primary: 'c' })).toBe('c');
+    expect(election.run(candidates('a b'), { ...rules, primary: 'c' })).toBe('a');
+    expect(election.run(candidates('a b c'), { ...rules, primary: 'c' })).toBe('c');
+    expect(election.run(candidates('a b c'), { ...rules, primary: null })).toBe('c');
+  });
+});
+
 describe('a choice by command', () => {
   const rules: ElectionRules = { primary: 'a', primaryReselect: 'always' };
   function chosen(): Election {
