@@ -151,7 +151,7 @@ export interface BondMemberRow {
   /** Buckets of the table that lead to it, and bits per second that these carried of late. */
   readonly buckets: number;
   readonly load: number;
-  /** How often its link was lost. */
+  /** How often its link, or its targets' answers, were lost. */
   readonly failures: number;
   readonly receive: PortCounts;
   readonly transmit: PortCounts;

@@ -47,7 +47,7 @@ const bondMember = z.object({
   speed: count.nullable().describe('bits per second'),
   buckets: count.describe('of 256, that lead to it'),
   load: count.describe('bits per second that these carried of late'),
-  failures: count.describe('times that its link was lost'),
+  failures: count.describe('times that its link, or its targets’ answers, were lost'),
   receive: portCounts,
   transmit: portCounts,
   dropped: z.record(z.string(), count).describe('lost in the switch, by reason'),

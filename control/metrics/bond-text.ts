@@ -93,7 +93,7 @@ const MEMBER_METRICS: readonly Metric<BondMemberSample>[] = [
   {
     name: 'weft_bond_member_link_failures_total',
     type: 'counter',
-    help: 'Times that the member lost its link.',
+    help: 'Times that the member lost its link, or its targets’ answers.',
     read: (m) => m.failures,
   },
   ...(['receive', 'transmit'] as const).flatMap((way) =>
@@ -119,13 +119,13 @@ const MEMBER_METRICS: readonly Metric<BondMemberSample>[] = [
   {
     name: 'weft_lacp_frames_received_total',
     type: 'counter',
-    help: 'LACPDUs and markers received.',
+    help: 'LACPDUs received.',
     read: (m) => m.lacp?.received ?? null,
   },
   {
     name: 'weft_lacp_frames_sent_total',
     type: 'counter',
-    help: 'LACPDUs and markers sent.',
+    help: 'LACPDUs sent.',
     read: (m) => m.lacp?.sent ?? null,
   },
   {
