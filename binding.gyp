@@ -24,6 +24,7 @@
         "native/netdev.cc",
         "native/outbox.cc",
         "native/packet.cc",
+        "native/priority.cc",
         "native/receive.cc",
         "native/registry.cc",
         "native/slots.cc",

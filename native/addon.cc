@@ -8,6 +8,7 @@
 
 #include "call.h"
 #include "engine.h"
+#include "priority.h"
 #include "tap.h"
 
 namespace weft {
@@ -154,6 +155,8 @@ Napi::Value detach_queue(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), state.engine == nullptr ? -EINVAL : state.engine->detach(number(info, 0)));
 }
 
+Napi::Value prefer_thread_call(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), prefer_thread()); }
+
 Napi::Value pin(const Napi::CallbackInfo& info) {
   const int32_t cpu = number(info, 0);
   if (cpu < 0 || cpu >= CPU_SETSIZE) return Napi::Number::New(info.Env(), -EINVAL);
@@ -192,6 +195,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("attachQueue", Napi::Function::New(env, attach_queue));
   exports.Set("detachQueue", Napi::Function::New(env, detach_queue));
   exports.Set("pin", Napi::Function::New(env, pin));
+  exports.Set("preferThread", Napi::Function::New(env, prefer_thread_call));
   exports.Set("nameThread", Napi::Function::New(env, name_thread));
   export_socket_calls(env, exports);
   export_netdev_calls(env, exports);

@@ -166,6 +166,8 @@ export interface Addon {
   /** Pins this thread. 0, or −errno. */
   pin(cpu: number): number;
   nameThread(name: string): void;
+  /** This thread gets a CPU before its equals, and nothing that it starts inherits that. 0, or −errno: an ordinary user may not. */
+  preferThread(): number;
 
   /** HOT: transmit every listed queue, read the clock, look or wait, receive. Frames received, or −errno for a broken worker. */
   turn(): number;

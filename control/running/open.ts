@@ -54,6 +54,8 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const model = fromDocument(document);
   const native = addon();
   const owner = ownerOf(options.socket);
+  // A bond must leave a dead link within milliseconds, also when workers and others are busy on every core. Not allowed is no harm.
+  native.preferThread();
   const view = openArena(native, model, options.log);
   const links = new LinkEvents();
   const netdev = netdevOpener({ native, links, log: options.log });

@@ -63,6 +63,10 @@ describeNeeds(wanted, 'the addon', () => {
     expect(told('oddities').count).toBeGreaterThan(5000);
   });
 
+  it('prefers the main thread, and nothing that it starts', () => {
+    expect(told('priority')).toEqual({ answered: 0, main: -10, started: true, others: true, child: 0 });
+  });
+
   it.each(['loaded', 'mapped', 'opened', 'engine', 'attached', 'turned', 'workers'])(
     'lets the process exit when %s',
     (step) => {

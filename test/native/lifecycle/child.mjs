@@ -2,8 +2,10 @@
  * One process's life with the addon, ended where the first argument says. Run by lifecycle.test.ts in a network namespace of its own; prints
  * one line of JSON. Plain JavaScript over dist/, since a process and its worker threads load it as it is.
  */
+import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { layoutFor, writeHeader } from '../../../dist/dataplane/memory/layout.js';
@@ -131,6 +133,22 @@ function oddities() {
   answer({ count, devices: addon().devices() });
 }
 
+/** `nice` of the main thread, of threads that it starts afterwards and of a process. */
+async function priority() {
+  const nice = (stat) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+  const tasks = () =>
+    readdirSync('/proc/self/task').map((task) => [task, nice(readFileSync(`/proc/self/task/${task}/stat`, 'utf8'))]);
+  const answered = addon().preferThread();
+  const before = new Set(tasks().map(([task]) => task));
+  const worker = new Worker('setTimeout(() => {}, 10_000)', { eval: true });
+  await once(worker, 'online');
+  const main = tasks().find(([task]) => task === String(process.pid))[1];
+  const others = tasks().filter(([task]) => !before.has(task));
+  const child = nice(execFileSync('cat', ['/proc/self/stat'], { env: { ...process.env, LD_PRELOAD: '' } }).toString());
+  await worker.terminate();
+  answer({ answered, main, started: others.length > 0, others: others.every(([, one]) => one === 0), child });
+}
+
 /** Ends the process at once, in the middle of its life. */
 async function exits() {
   const end = (here) => here === step && process.exit(EXIT_CODE);
@@ -151,4 +169,4 @@ async function exits() {
   end('workers');
 }
 
-await { descriptors, terminations, handles, oddities, exits }[story](step);
+await { descriptors, terminations, handles, oddities, priority, exits }[story](step);
