@@ -45,6 +45,8 @@ interface Opened {
   name: string;
   mtu: number;
   readonly mac: string;
+  /** Bits per second, as the driver said when the link came up: to ask it waits for the kernel, and a link that is lost can't wait. */
+  speed: number | null;
   adminUp: boolean;
   carrier: boolean;
   gone: boolean;
@@ -111,7 +113,7 @@ export class NetdevDevice implements PortDevice {
 
   get link(): { readonly speed: number | null; readonly mac: string | null } {
     const opened = this.#opened;
-    return opened === null ? { speed: null, mac: null } : { speed: speedOf(opened.name), mac: opened.mac };
+    return opened === null ? { speed: null, mac: null } : { speed: opened.speed, mac: opened.mac };
   }
 
   details(): Readonly<Record<string, string>> {
@@ -173,6 +175,7 @@ export class NetdevDevice implements PortDevice {
       case 'carrier-up':
       case 'carrier-down':
         opened.carrier = event.type === 'carrier-up';
+        if (opened.carrier) opened.speed = speedOf(opened.name);
         break;
     }
     this.#host.changed();
@@ -200,7 +203,7 @@ export class NetdevDevice implements PortDevice {
     const same = all.find(({ index }) => index === opened?.index);
     if (opened !== null && same !== undefined) {
       const { name, mtu, adminUp, carrier } = same;
-      Object.assign(opened, { name, mtu, adminUp, carrier });
+      Object.assign(opened, { name, mtu, adminUp, carrier, speed: carrier ? speedOf(name) : opened.speed });
       this.#host.changed();
       return;
     }
@@ -241,7 +244,7 @@ export class NetdevDevice implements PortDevice {
       const { native } = this.#parts;
       const { handle, ifindex, takes, shieldError } = native.openNetdev(device, this.#host.workers, slots, null);
       const { mtu, mac, adminUp, carrier } = found;
-      const link = { name: device, mtu, mac, adminUp, carrier, gone: false };
+      const link = { name: device, mtu, mac, speed: speedOf(device), adminUp, carrier, gone: false };
       opened = { handle, index: ifindex, takes, shieldError, ...link };
     } catch (error) {
       const { message, code, hint } = error as Error & { code: string; hint?: string };
