@@ -44,7 +44,7 @@ export interface BondRecord {
   readonly send: keyof typeof SENDS;
   readonly hash: HashPolicy;
   readonly seed: number;
-  /** Port numbers of the members that carry. */
+  /** Port numbers of the members that carry; 0 for one that has no port yet. */
   readonly members: readonly number[];
   /** Per bucket an index into `members`; of no account where there are none. */
   readonly buckets: ArrayLike<number>;
@@ -88,17 +88,18 @@ export class BondTable {
     if (members.length > MEMBERS_MAX) throw new RangeError(`${members.length} members: at most ${MEMBERS_MAX}`);
     const { i32 } = this.#view;
     const at = this.#at(index);
-    const sends = members.length === 0 ? BondSend.NONE : SENDS[record.send];
+    const present = members.filter((member) => member !== 0);
+    const sends = present.length === 0 ? BondSend.NONE : SENDS[record.send];
     if (sends === BondSend.NONE) Atomics.store(i32, at + BondWord.SEND, sends);
     i32[at + BondWord.HASH] = HASHES[record.hash];
     i32[at + BondWord.SEED] = record.seed | 0;
     i32[at + BondWord.EACH] = record.each;
     this.#writeOwn(at, record);
     writeAsks(i32, at, record);
-    for (let k = 0; k < members.length; k++) i32[at + BondWord.MEMBERS + k] = members[k]!;
+    for (let k = 0; k < present.length; k++) i32[at + BondWord.MEMBERS + k] = present[k]!;
     for (let k = 0; k < BUCKETS_COUNT; k++) i32[at + BondWord.BUCKETS + k] = members[buckets[k]!] ?? 0;
-    i32[at + BondWord.COUNT] = members.length;
-    i32[at + BondWord.SINGLE] = members.length === 1 ? members[0]! : 0;
+    i32[at + BondWord.COUNT] = present.length;
+    i32[at + BondWord.SINGLE] = present.length === 1 ? present[0]! : 0;
     Atomics.store(i32, at + BondWord.SEND, sends);
   }
 

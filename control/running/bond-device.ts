@@ -142,7 +142,7 @@ export class BondDevice implements PortDevice, BondHost {
     if (own === null) return;
     const { table } = this.#parts;
     const { settings } = this;
-    const members = steering.carrying.flatMap((name) => this.#member(name)?.number ?? []);
+    const members = steering.carrying.map((name) => this.#member(name)?.number ?? 0);
     // Who is to receive first: a peer may answer by whichever member it likes.
     for (const [name, receive] of steering.receive) {
       const state = this.#member(name);

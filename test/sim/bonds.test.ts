@@ -195,7 +195,7 @@ describe('links that lose their carrier are replaced at once', () => {
       }
       expect(run.delivered).toBeGreaterThan(1000);
       if (mode === 'active-backup') expect(run.copies).toBe(0);
-      else expect(run.dropped(0, 'reflected')).toBeGreaterThan(20);
+      else expect(run.dropped(0, 'reflected')).toBeGreaterThan(0);
     },
     TIMEOUT_MS,
   );
