@@ -6,10 +6,11 @@ import { Fact, PORT_WORDS, REFLECTED_COUNT } from '../memory/layout.ts';
 import { REFLECTED_S } from '../tables/bond-layout.ts';
 import { isStale, readValue } from '../tables/fdb.ts';
 import { bridgeBits, bucketOf, DESTINATION_MASK, domainBits } from '../tables/fdb-layout.ts';
-import { PortWord } from '../tables/port-layout.ts';
+import { PortWord, VlanMode } from '../tables/port-layout.ts';
 
 const VID_MASK = 0xfff;
 const TPID_8021Q_LE = 0x0081;
+const TPID_8021AD_LE = 0xa888;
 const ARP_LE = 0x0608;
 const ETHERNET_BYTES = 14;
 const TAG_BYTES = 4;
@@ -50,15 +51,23 @@ export function noteGratuitous(lane: Lane, facts: number): void {
   lane.i32[cellOf(lane, at)] = stamp(lane, at);
 }
 
+/** The VLAN in which 2-admit would put this frame: the tag's, whichever of the two it is; on a dot1q-tunnel port a tag is the customer's. */
+function vlanOf(lane: Lane, at: number, record: number): number {
+  const i32 = lane.i32;
+  const w3 = i32[at + 3]!;
+  const type = w3 & 0xffff;
+  const tagged = type === TPID_8021Q_LE || type === TPID_8021AD_LE;
+  const vid = tagged ? (((w3 >>> 8) & 0xff00) | (w3 >>> 24)) & VID_MASK : 0;
+  return vid === 0 || i32[record + PortWord.MODE] === VlanMode.TUNNEL ? i32[record + PortWord.VLAN]! : vid;
+}
+
 /** Whether this frame, which came in on `bond` and whose Ethernet header is in its head, is one of ours that came back. */
 export function isReflected(lane: Lane, facts: number, bond: number): boolean {
   const i32 = lane.i32;
   const at = i32[facts + Fact.HEAD_AT]! >> 2;
   const record = lane.portsAt + bond * PORT_WORDS;
   const bridge = i32[record + PortWord.BRIDGE]!;
-  const w3 = i32[at + 3]!;
-  const tci = (w3 & 0xffff) === TPID_8021Q_LE ? (((w3 >>> 8) & 0xff00) | (w3 >>> 24)) & VID_MASK : 0;
-  const vid = tci === 0 ? i32[record + PortWord.VLAN]! : tci;
+  const vid = vlanOf(lane, at, record);
   const key0 = i32[at + 2]!;
   const key1 = (i32[at + 1]! >>> 16) | domainBits(bridge, vid);
   const bits = bridgeBits(bridge);

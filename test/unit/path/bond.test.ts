@@ -187,6 +187,21 @@ describe('a frame that a member received', () => {
     expect(rig.cell(BOND, PortCell.MOVED)).toBe(0);
   });
 
+  it.each([
+    ['tagged', {}, '81000007', 7],
+    ['tagged as a provider tags', {}, '88a80007', 7],
+    ['of a customer', { vlan: { mode: 'dot1q-tunnel', tag: 9 } }, '81000007', 9],
+    ['of no VLAN but with a priority', { vlan: { mode: 'native-untagged', tag: 9 } }, '8100e000', 9],
+  ] as const)('is known for ours where it is %s', (_, bond, tag, vlan) => {
+    const rig = new BondRig(bond);
+    rig.steer({ hash: 'vlan+srcmac', reflects: true });
+    rig.member(11, { reflects: true });
+    place(rig, A, vlan, 1);
+    rig.send(11, frame(ALL, A, tag));
+    expect(rig.drops()).toEqual({ '11 reflected': 1 });
+    expect(rig.cell(BOND, PortCell.MOVED)).toBe(0);
+  });
+
   it('shows by a gratuitous ARP that its sender moved, unless that ARP went out here just before', () => {
     const rig = new BondRig();
     rig.steer({ hash: 'vlan+srcmac', reflects: true });
