@@ -1,11 +1,13 @@
 // HOT: the flow inside a tunnel's packet: what the bond policies encap2+3 and encap3+4 look at. IP in IP, GRE, and VXLAN or Geneve by their
-// UDP ports, one layer deep, over IPv4 and IPv6 without extension headers. By bytes, since what is inside lies at any offset.
+// UDP ports, one layer deep, over IPv4 and IPv6 without extension headers; a frame inside may have one tag. By bytes, since what is inside
+// lies at any offset.
 import type { Lane } from '../memory/lane.ts';
 import { Hash } from '../tables/bond-layout.ts';
 
 const IPV4 = 0x0800;
 const IPV6 = 0x86dd;
 const TRANSPARENT_ETHERNET = 0x6558;
+const TPID_8021Q = 0x8100;
 const TCP = 6;
 const UDP = 17;
 const IPIP = 4;
@@ -14,6 +16,7 @@ const GRE = 47;
 const VXLAN_PORT = 4789;
 const GENEVE_PORT = 6081;
 const ETHERNET_BYTES = 14;
+const TAG_BYTES = 4;
 const UDP_BYTES = 8;
 const VXLAN_BYTES = 8;
 const GRE_KEY = 0x2000;
@@ -50,12 +53,16 @@ export function encapsulatedHash(
   const inner = innerAt(lane, at + l3, end, u16At(lane, at + l3 - 2));
   if (inner === 0) return 0;
   // A tunnel of frames has addresses inside that encap2+3 names; one of packets has none.
-  const network = inner & 1 ? (inner >> 1) + ETHERNET_BYTES : inner >> 1;
+  const isFrame = (inner & 1) !== 0;
+  const frame = inner >>> 1;
+  let network = isFrame ? frame + ETHERNET_BYTES : frame;
+  if (isFrame && network <= end && u16At(lane, network - 2) === TPID_8021Q) network += TAG_BYTES;
   if (network + 20 > end) return 0;
+  const type = isFrame ? u16At(lane, network - 2) : lane.u8[network]! >> 4 === 4 ? IPV4 : IPV6;
+  // Without addresses all of a tunnel would be one flow; around it there are some.
+  if (policy === Hash.ENCAP34 && type !== IPV4 && (type !== IPV6 || network + 40 > end)) return 0;
   let hash = turn(seed, 1);
-  const type = inner & 1 ? u16At(lane, network - 2) : lane.u8[network]! >> 4 === 4 ? IPV4 : IPV6;
-  if (inner & 1 && policy === Hash.ENCAP23)
-    for (let k = 0; k < 12; k += 4) hash = turn(hash, wordAt(lane, network - ETHERNET_BYTES + k));
+  if (isFrame && policy === Hash.ENCAP23) for (let k = 0; k < 12; k += 4) hash = turn(hash, wordAt(lane, frame + k));
   return finish(addresses(lane, network, end, type, hash, policy));
 }
 

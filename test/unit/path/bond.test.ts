@@ -119,6 +119,29 @@ describe('a frame out of a bond', () => {
     expect(whole.size).toBe(4);
   });
 
+  it.each([
+    ['of one packet', ''],
+    ['of a frame', `${B}${A}0800`],
+    ['of a frame with a tag', `${B}${A}810000070800`],
+    ['of a frame of who knows what, by the tunnel’s own', `${B}${A}88b5`],
+  ])('goes by the flow inside a tunnel %s', (_, ethernet) => {
+    const rig = new BondRig();
+    rig.steer({ hash: 'encap3+4' });
+    place(rig, B, 0, BOND);
+    const inside = (port: number) => Buffer.from(udp(port)).subarray(14).toString('hex');
+    const outer = (protocol: string) => `${B}${A}080045000080000000004${0}${protocol}00000a0000010a000002`;
+    const used = new Set<number>();
+    for (let port = 1000; port < 1100; port++) {
+      const vxlan = `${(0xc000 + port).toString(16)}12b5${'0000'.repeat(2)}0800000000000700`;
+      const head = ethernet === '' ? outer('04') : `${outer('11')}${vxlan}${ethernet}`;
+      const bytes = () => Uint8Array.from(Buffer.from(`${head}${inside(port)}`, 'hex'));
+      const [member] = ports(rig.send(1, bytes()));
+      expect(ports(rig.send(1, bytes()))).toEqual([member]);
+      used.add(member!);
+    }
+    expect(used.size).toBe(4);
+  });
+
   it('goes to one member in turn, to all, or to none', () => {
     const rig = new BondRig();
     place(rig, B, 0, BOND);
