@@ -97,7 +97,10 @@ export class Bond {
     const known = this.#members.get(member);
     if (known === undefined) return;
     known.link = link;
-    known.delay.hear(link.up, this.#settings, now);
+    if (link.leaving) {
+      this.#watch.hold(known, now);
+      known.delay.cut();
+    } else known.delay.hear(link.up, this.#settings, now);
     this.#settle(now);
   }
 

@@ -38,6 +38,12 @@ export class LinkDelay {
     this.advance(now);
   }
 
+  /** The link is gone for good: nothing is waited for. */
+  cut(): void {
+    this.#link = false;
+    this.#follow();
+  }
+
   advance(now: number): void {
     if (now >= this.#followsAt) this.#follow();
   }

@@ -9,6 +9,8 @@ export interface MemberLink {
   readonly speed: number | null;
   /** The device's address, lower case. */
   readonly mac: string;
+  /** Its port is being taken away: no delay keeps it, and LACP's partner hears of it while frames still leave. */
+  readonly leaving?: boolean;
 }
 
 /** What a member may receive. `unicast`: no group frames, and no sender that is known to live elsewhere (our own frames come back). */

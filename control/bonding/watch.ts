@@ -57,11 +57,16 @@ export class Watch {
   /** Members' links may have changed; afterwards `alive` of each is true to the monitor. */
   follow(settings: BondSettings, members: readonly BondMember[], now: number): void {
     for (const member of members) {
-      this.#lacp?.hold(member.name, member.disabled, now);
+      this.hold(member, now);
       if (member.link !== null && this.#lacp !== null) this.#tellLink(this.#lacp, member, now);
       if (member.link !== null && this.#monitor !== null) this.#ask(this.#monitor, settings, member, now);
     }
     this.judge(members);
+  }
+
+  /** LACP's partner is told, while there still is a link, of a member that is taken out or away. */
+  hold({ name, disabled, link }: BondMember, now: number): void {
+    this.#lacp?.hold(name, disabled || link?.leaving === true, now);
   }
 
   judge(members: readonly BondMember[]): void {

@@ -106,7 +106,8 @@ export class BondDevice implements PortDevice, BondHost {
     const there = !state.leaving && (state.model.kind === 'memory' || (device?.up === true && device.handle !== null));
     // Sockets and guests have no address on this side: they speak as the bond.
     const without = state.model.kind === 'netdev' ? NO_MAC : this.#settings.mac;
-    const link = { up: there, speed: device?.device.link?.speed ?? null, mac: this.#macOf(member) ?? without };
+    const mac = this.#macOf(member) ?? without;
+    const link = { up: there, speed: device?.device.link?.speed ?? null, mac, leaving: state.leaving };
     this.#do((now) => this.#machine.link(member, link, now));
     if (state.leaving) this.#parts.table.setMember(state.number, null);
     else this.steer(this.#machine.steering);
@@ -193,7 +194,7 @@ export class BondDevice implements PortDevice, BondHost {
 
   sendMember(member: string, frame: Uint8Array): void {
     const state = this.#member(member);
-    if (state !== null && !state.leaving) this.#parts.injector.inject(state.number, Way.OUT, frame);
+    if (state !== null) this.#parts.injector.inject(state.number, Way.OUT, frame);
   }
 
   announce(buckets: ReadonlySet<number> | null): void {
