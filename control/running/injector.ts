@@ -51,11 +51,6 @@ export class Injector {
     return true;
   }
 
-  /** Forgets what waits for a port that is no more: its number will be another's. */
-  forget(port: number): void {
-    this.#waiting = this.#waiting.filter((one) => one.port !== port);
-  }
-
   #again(): void {
     this.#timer = undefined;
     let done = 0;
