@@ -37,19 +37,26 @@ export const bondFailover: Scenario = {
     const cuts: number[] = [];
     const lost: number[] = [];
     const notes: string[] = [];
+    const calm: string[] = [];
     for (let index = 0; index < context.pairs; index++) {
       const cut = await onSite(context, false, (site) => cutOnce(site));
       const planned = await onSite(context, false, (site) => changeOnce(site));
       cuts.push(...cut.outages);
+      calm.push(`${cut.lost} frames, ${cut.calmMs.toFixed(1)} ms`);
       lost.push(planned.lost);
       notes.push(lossText(planned));
       context.progress(
         `bond-failover ${index + 1}/${context.pairs}: carrier lost ${cut.outages.map((ms) => ms.toFixed(2)).join(', ')} ms ` +
-          `(${cut.calmMs.toFixed(2)} before); planned: ${lossText(planned)}`,
+          `(${cut.lost} frames; pauses of ${cut.calmMs.toFixed(2)} ms before); planned: ${lossText(planned)}`,
       );
     }
     return [
-      alone('carrier lost: outage', 'ms', cuts, `${CHANGES_COUNT} cuts in each of ${context.pairs} runs`),
+      alone(
+        'carrier lost: outage',
+        'ms',
+        cuts,
+        `${CHANGES_COUNT} cuts a run; frames lost, and the machine's longest pause without a cut: ${calm.join(' · ')}`,
+      ),
       alone('planned: frames lost', 'frames', lost, `${CHANGES_COUNT} changes a run; ${notes.join(' · ')}`),
     ];
   },
@@ -80,8 +87,17 @@ async function underFrames(site: Site, change: (view: BondView, uplink: Uplink) 
   return report;
 }
 
+interface Cut {
+  /** Milliseconds, after each cut. */
+  readonly outages: readonly number[];
+  /** Frames, by all of them. */
+  readonly lost: number;
+  /** The longest time without service before the first, by which the machine's own pauses are known. */
+  readonly calmMs: number;
+}
+
 /** Cuts the active member's cable at the bridge's end again and again; the one that was cut before is whole again by then. */
-async function cutOnce(site: Site): Promise<{ outages: number[]; calmMs: number }> {
+async function cutOnce(site: Site): Promise<Cut> {
   const cuts: number[] = [];
   const report = await underFrames(site, async (view, uplink) => {
     const active = await waitForActive(view);
@@ -92,8 +108,8 @@ async function cutOnce(site: Site): Promise<{ outages: number[]; calmMs: number 
     await set('up');
   });
   // Arrival after the cut tells of it; the command itself takes some milliseconds.
-  const outages = cuts.map((at) => outageAfter(report, at, CUT_MS + CALM_MS / 2));
-  return { outages, calmMs: outageAfter(report, cuts[0]! - CALM_MS / 2, CALM_MS / 2 - 20) };
+  const outages = cuts.map((at) => outageAfter(report, at, CUT_MS + CALM_MS / 2).lossMs);
+  return { outages, lost: report.lost, calmMs: outageAfter(report, cuts[0]! - CALM_MS / 2, CALM_MS / 2 - 20).anyMs };
 }
 
 function changeOnce(site: Site): Promise<NumberedReport> {

@@ -3,7 +3,7 @@
 //   numbered receive DEVICE                 until SIGTERM; prints `listening`, and at the end what came
 // Without service: how long nothing came although frames were under way, that is from the last arrival, or from a frame's sending when that
 // was later, to its arrival; where frames between are missing, from the last arrival. So a pause of the sender is none, and nor is a queue that
-// moves. Arrival is the kernel's time stamp. Kept as the longest of every 10 ms of arrival.
+// moves. Arrival is the kernel's time stamp. Kept as the longest of every 10 ms of arrival; those with missing frames once more by themselves.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -102,7 +102,7 @@ static int send_frames(const char *device, const char *to, long rate, double sec
 struct count {
   int64_t begin, last;
   uint32_t received, disorder, high;
-  int64_t slices[SLICES_COUNT];
+  int64_t slices[SLICES_COUNT], missing[SLICES_COUNT];
 };
 
 static void count_frame(struct count *count, const uint8_t *frame, int64_t arrived) {
@@ -119,7 +119,15 @@ static void count_frame(struct count *count, const uint8_t *frame, int64_t arriv
   count->received++;
   count->last = arrived;
   const int64_t slice = (arrived - count->begin) / SLICE_NS;
-  if (slice >= 0 && slice < SLICES_COUNT && without > count->slices[slice]) count->slices[slice] = without;
+  if (slice < 0 || slice >= SLICES_COUNT) return;
+  if (without > count->slices[slice]) count->slices[slice] = without;
+  if (!whole && without > count->missing[slice]) count->missing[slice] = without;
+}
+
+static void print_slices(const char *name, const int64_t *slices, int64_t count) {
+  printf(",\"%s\":[", name);
+  for (int64_t k = 0; k < count && k < SLICES_COUNT; k++) printf("%s%.3f", k == 0 ? "" : ",", (double)slices[k] / 1e6);
+  printf("]");
 }
 
 static int receive_frames(const char *device) {
@@ -155,11 +163,12 @@ static int receive_frames(const char *device) {
   struct tpacket_stats lost = {0};
   socklen_t length = sizeof lost;
   getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &lost, &length);
-  printf("{\"received\":%u,\"disorder\":%u,\"missed\":%u,\"beginMs\":%.3f,\"withoutMs\":[", count.received, count.disorder, lost.tp_drops,
+  printf("{\"received\":%u,\"disorder\":%u,\"missed\":%u,\"beginMs\":%.3f", count.received, count.disorder, lost.tp_drops,
          (double)count.begin / 1e6);
   const int64_t slices = count.received == 0 ? 0 : (count.last - count.begin) / SLICE_NS + 1;
-  for (int64_t k = 0; k < slices && k < SLICES_COUNT; k++) printf("%s%.3f", k == 0 ? "" : ",", (double)count.slices[k] / 1e6);
-  puts("]}");
+  print_slices("withoutMs", count.slices, slices);
+  print_slices("missingMs", count.missing, slices);
+  puts("}");
   return 0;
 }
 

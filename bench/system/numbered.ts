@@ -27,6 +27,8 @@ interface Received {
   readonly beginMs: number;
   /** Longest time without service, for each 10 ms of arrival. */
   readonly withoutMs: readonly number[];
+  /** The same, but only where frames were lost; 0 where none was. */
+  readonly missingMs: readonly number[];
 }
 
 export interface NumberedReport extends Sent, Received {
@@ -43,12 +45,21 @@ export function numberedMissing(): string | null {
   return missingCommand(['gcc'], 'gcc');
 }
 
-/** The longest time without service of what arrived from `fromMs` (wall clock) on, within `forMs`; Infinity when nothing did. */
-export function outageAfter(report: Received, fromMs: number, forMs: number): number {
+export interface Outage {
+  /** The longest time without service. Infinity when nothing arrived. */
+  readonly anyMs: number;
+  /** The longest in which frames were lost: a pause of the machine, in which they waited, is none. Infinity when nothing arrived. */
+  readonly lossMs: number;
+}
+
+/** What arrived from `fromMs` (wall clock) on, within `forMs`. */
+export function outageAfter(report: Received, fromMs: number, forMs: number): Outage {
   const first = Math.floor((fromMs - report.beginMs) / SLICE_MS);
-  const slices = report.withoutMs.slice(Math.max(0, first), first + Math.ceil(forMs / SLICE_MS) + 1);
-  const longest = Math.max(0, ...slices);
-  return longest > 0 ? longest : Number.POSITIVE_INFINITY;
+  const longest = (slices: readonly number[]) =>
+    Math.max(0, ...slices.slice(Math.max(0, first), first + Math.ceil(forMs / SLICE_MS) + 1));
+  const anyMs = longest(report.withoutMs);
+  if (anyMs === 0) return { anyMs: Number.POSITIVE_INFINITY, lossMs: Number.POSITIVE_INFINITY };
+  return { anyMs, lossMs: longest(report.missingMs) };
 }
 
 /** Starts `rate` frames a second from the first host to the second, for `seconds`. */
