@@ -168,8 +168,8 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
     await untilActive(stand.daemon, 'm0');
     await stand.link('sw', 'f0', 'down');
     await untilActive(stand.daemon, 'm1');
-    await stand.link('sw', 'f0', 'up');
     const from = performance.now();
+    await stand.link('sw', 'f0', 'up');
     const waiting = await untilBond(stand.daemon, (row) => memberRow(row, 'm0').link);
     expect(memberRow(waiting, 'm0').state).toBe('waiting');
     await untilActive(stand.daemon, 'm0');
