@@ -190,6 +190,7 @@ export class Executor {
     }
     state.model = action.after;
     if (state.device?.by === 'opener') state.device.device.configure?.(action.after);
+    this.#base.bonds.hear(state);
     // Addresses that were learned under the old VLANs would lead frames to a port that no longer carries them.
     if (action.keys.includes('vlan')) counters.flushPort(state.number);
     if (action.keys.includes('fdb') || action.keys.includes('vlan')) await this.#changeEntries(state, action);

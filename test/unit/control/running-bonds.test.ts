@@ -7,7 +7,7 @@ import { BOND_WORDS_SHIFT, Header } from '../../../dataplane/memory/layout.ts';
 import { BondWord } from '../../../dataplane/tables/bond-layout.ts';
 import { LACP } from './bonding/rig.ts';
 import { FakeOpener } from './fake-opener.ts';
-import { rig } from './running-rig.ts';
+import { rig, tap } from './running-rig.ts';
 
 const MACS: Record<string, string | null> = { 'up/a': '02:00:00:00:00:0a', 'up/b': '02:00:00:00:00:0b' };
 
@@ -29,6 +29,7 @@ function stand(macs = MACS) {
   return {
     ...switched,
     number: (name: string) => book.find('br0', name)!.number,
+    word: (at: number) => view.i32[record() + at]!,
     buckets: () => new Set(view.i32.slice(record() + BondWord.BUCKETS, record() + BondWord.BUCKETS + 256)),
     /** Frames that wait for worker 0, by the port out of which they go. */
     injected(): [number, Uint8Array][] {
@@ -105,5 +106,19 @@ describe('a member that is taken out of the document', () => {
     };
     await it.apply(both!, one!);
     expect(partner.carrying()).toEqual(['a']);
+  });
+});
+
+describe('balance-alb', () => {
+  it('balances the address that this machine has now', async () => {
+    const it = stand();
+    const [before, after] = ['02:00:00:00:00:31', '02:00:00:00:00:32'].map((mac) => [
+      tap('host', { mac }),
+      bondOf({ mode: 'balance-alb' }),
+    ]);
+    await it.apply([], before!);
+    expect(it.word(BondWord.OWN_HIGH)).toBe(0x31000000);
+    await it.apply(before!, after!);
+    expect(it.word(BondWord.OWN_HIGH)).toBe(0x32000000);
   });
 });
