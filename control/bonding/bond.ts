@@ -96,7 +96,8 @@ export class Bond {
   link(member: string, link: MemberLink, now: number): void {
     const known = this.#members.get(member);
     if (known === undefined) return;
-    known.link = link;
+    // Most drivers tell no speed without a link: what waits for downdelay has the one that it had.
+    known.link = link.up || link.speed !== null ? link : { ...link, speed: known.link?.speed ?? null };
     if (link.leaving) {
       this.#watch.hold(known, now);
       known.delay.cut();

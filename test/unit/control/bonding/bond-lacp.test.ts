@@ -100,6 +100,16 @@ describe('802.3ad', () => {
     ]);
   });
 
+  it('leaves a port its speed, and so its key, until downdelay gives its link up', () => {
+    const stand = start({ downdelayMs: 100 });
+    for (const name of ['a', 'b']) stand.lacp.set(name, true, true);
+    punt(stand, 'a').lacp.heard.length = 0;
+    stand.link('b', false, { speed: null });
+    expect(stand.lacp.heard).toEqual([]);
+    expect(stand.run(99).carrying).toBe('a b');
+    expect(stand.run(1).lacp.heard).toEqual(['link b false 10000000000 02:00:00:00:01:01']);
+  });
+
   it('makes LACP anew when the mode comes back, and needs none meanwhile', () => {
     const stand = start();
     stand.configure(settings());
