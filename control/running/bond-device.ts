@@ -25,6 +25,8 @@ export interface BondParts {
   readonly counters: Counters;
   readonly injector: Injector;
   readonly news: BondNews;
+  /** Hands every bond what workers have handed up. */
+  hearAll(): void;
   /** Milliseconds of a steady clock. */
   now(): number;
 }
@@ -233,7 +235,13 @@ export class BondDevice implements PortDevice, BondHost {
     const { wakeAt } = this.#machine;
     if (this.#closed || wakeAt === Number.POSITIVE_INFINITY) return;
     const wait = Math.min(WAIT_MS_MAX, Math.max(0, Math.ceil(wakeAt - this.#parts.now())));
-    this.#timer = setTimeout(() => this.#do((now) => this.#machine.tick(now)), wait).unref();
+    this.#timer = setTimeout(() => this.#wake(), wait).unref();
+  }
+
+  /** What came while the thread was busy is heard before it counts as missing: timers are served before messages. */
+  #wake(): void {
+    this.#parts.hearAll();
+    this.#do((now) => this.#machine.tick(now));
   }
 
   #own(): PortState | null {

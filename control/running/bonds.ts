@@ -29,7 +29,8 @@ export class Bonds implements PortOpener {
     this.#view = view;
     this.#book = book;
     const news = new BondNews({ view, book, injector, emit });
-    this.#parts = { table: new BondTable(view), book, counters, injector, news, now: () => performance.now() };
+    const [table, hearAll, now] = [new BondTable(view), () => this.drain(), () => performance.now()];
+    this.#parts = { table, book, counters, injector, news, hearAll, now };
     this.#rings = Array.from({ length: view.layout.workers }, (_, worker) => {
       return new ByteRing(view.i32, workerRegion(view.layout, Header.PUNT_AT, worker), PUNT_RING_BYTES);
     });

@@ -2,8 +2,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { LacpSystem } from '../../../control/protocols/lacp/system.ts';
 import { InjectWord, injectRing } from '../../../dataplane/inject.ts';
-import { BYTE_RING_HEAD_WORDS } from '../../../dataplane/memory/byte-ring.ts';
-import { BOND_WORDS_SHIFT, Header } from '../../../dataplane/memory/layout.ts';
+import { PUNT_RING_BYTES } from '../../../dataplane/limits.ts';
+import { BYTE_RING_HEAD_WORDS, ByteRing } from '../../../dataplane/memory/byte-ring.ts';
+import { BOND_WORDS_SHIFT, Header, Punt, workerRegion } from '../../../dataplane/memory/layout.ts';
 import { BondWord } from '../../../dataplane/tables/bond-layout.ts';
 import { LACP } from './bonding/rig.ts';
 import { FakeOpener } from './fake-opener.ts';
@@ -31,6 +32,15 @@ function stand(macs = MACS) {
     number: (name: string) => book.find('br0', name)!.number,
     word: (at: number) => view.i32[record() + at]!,
     buckets: () => new Set(view.i32.slice(record() + BondWord.BUCKETS, record() + BondWord.BUCKETS + 256)),
+    /** A worker hands up a frame, and control doesn't hear of it yet. */
+    punt(port: string, frame: Uint8Array) {
+      const ring = new ByteRing(view.i32, workerRegion(view.layout, Header.PUNT_AT, 0), PUNT_RING_BYTES);
+      const at = ring.reserve(frame.length);
+      view.i32[at + Punt.PORT] = book.find('br0', port)!.number;
+      view.i32[at + Punt.BYTES] = frame.length;
+      view.u8.set(frame, (at + BYTE_RING_HEAD_WORDS) << 2);
+      ring.publish(at);
+    },
     /** Frames that wait for worker 0, by the port out of which they go. */
     injected(): [number, Uint8Array][] {
       const ring = injectRing(view, 0);
@@ -51,6 +61,7 @@ function partnerOf({ base, number, injected }: ReturnType<typeof stand>) {
   const names = ['a', 'b'];
   const numbers = new Map(names.map((name) => [number(`up/${name}`), name]));
   const sent: [string, Uint8Array][] = [];
+  const last = new Map<string, Uint8Array>();
   const system = new LacpSystem(LACP, 1, performance.now(), (name, frame) => void sent.push([name, frame]));
   names.forEach((name, k) => {
     system.addPort(name, { number: k + 1, priority: 1 }, performance.now());
@@ -65,14 +76,19 @@ function partnerOf({ base, number, injected }: ReturnType<typeof stand>) {
     step() {
       vi.advanceTimersByTime(100);
       system.tick(performance.now());
-      for (const [name, frame] of sent.splice(0)) base.bonds.of('br0', 'up')!.receive(name, frame);
+      for (const [name, frame] of sent.splice(0)) {
+        last.set(name, frame);
+        base.bonds.of('br0', 'up')!.receive(name, frame);
+      }
       hear();
     },
+    last: (name: string) => last.get(name)!,
     carrying: () => names.filter((name) => system.distributing(name)),
   };
 }
 
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -107,6 +123,25 @@ describe('a member that is taken out of the document', () => {
     await it.apply(both!, one!);
     expect(partner.carrying()).toEqual(['a']);
   });
+});
+
+it('LACP hears what came while the thread was busy before it counts it as missing', async () => {
+  vi.useFakeTimers();
+  const it = stand();
+  await it.apply([], [bondOf({ mode: '802.3ad' })]);
+  const partner = partnerOf(it);
+  for (let k = 0; k < 100; k++) partner.step();
+  const carrying = () =>
+    it.base.bonds
+      .of('br0', 'up')!
+      .status()
+      .members.map(({ state }) => state);
+  expect(carrying()).toEqual(['enabled', 'enabled']);
+  const late = performance.now() + 95_000;
+  it.punt('up/a', partner.last('a'));
+  vi.spyOn(performance, 'now').mockImplementation(() => late);
+  vi.advanceTimersByTime(31_000);
+  expect(carrying()).toEqual(['enabled', 'waiting']);
 });
 
 describe('balance-alb', () => {
