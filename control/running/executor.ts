@@ -76,6 +76,8 @@ export class Executor {
       state.reason = 'being removed';
     }
     this.#retire(states);
+    // What bonds say at last by members that leave must be sent while these are in the tables.
+    if (states.some(({ model }) => model.memberOf !== null)) await pool.settled();
     await this.#base.publish();
     await pool.settled();
     await this.#detach(states);

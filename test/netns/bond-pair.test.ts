@@ -150,6 +150,16 @@ for (const workers of [1, 2]) {
       expect(calm).toMatchObject({ lost: 0, duplicates: 0 });
     });
 
+    itFull('802.3ad: who loses a member by its document says so, and the partner sends no more by it', async () => {
+      await both({ mode: '802.3ad', lacp: { rate: 'slow' } });
+      const fewer = bond(names('m').slice(1), { mode: '802.3ad', lacp: { rate: 'slow' } });
+      const port = tap(lab, 'a', { address: [`${A}/24`, `${A6}/64`] });
+      await near.apply(bridge([port, fewer], {}, { workers: { count: workers } }));
+      // Its timer would end after 90 seconds.
+      expect(carrying(await untilCarrying(far, names('f').slice(1), 3000))).toEqual(names('f').slice(1));
+      expect(await b.ping(A, { count: 20, interval: 0.01 })).toBe(20);
+    });
+
     it('a cut cable under TCP: the file arrives whole', async () => {
       await both({ mode: '802.3ad', lacp: { rate: 'fast' } });
       const moving = Promise.all([moves(a, b, B), moves(b, a, A6)]);

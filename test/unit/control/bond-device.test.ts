@@ -1,4 +1,4 @@
-/** A running bond over members that have no address of their own: guests, sockets, memory. */
+/** A running bond: members without an address of their own, as guests and sockets, and such as are taken away. */
 import { afterEach, expect, it, vi } from 'vitest';
 import { BondTable } from '../../../control/compile/bond-table.ts';
 import { Injector } from '../../../control/running/injector.ts';
@@ -23,19 +23,22 @@ async function stand(bond: object) {
     device.come(1);
     if (device.host.port === 'up/nic') Object.assign(device, { link: { speed: 1e9, mac: LINK_MAC } });
   };
-  const { base, start } = rig({ socket: opener, netdev: opener });
+  const { base, start, apply, orders } = rig({ socket: opener, netdev: opener });
   const inject = vi.spyOn(Injector.prototype, 'inject');
   const steer = vi.spyOn(BondTable.prototype, 'steer');
   const members = [
     { kind: 'socket', name: 'vm', socket: '/run/vm.sock' },
     { kind: 'netdev', name: 'nic', device: 'eth1' },
   ];
-  await start([tap('host', { mac: HOST_MAC }), { name: 'up', kind: 'bond', mac: BOND_MAC, members, ...bond }]);
+  const ports = [tap('host', { mac: HOST_MAC }), { name: 'up', kind: 'bond', mac: BOND_MAC, members, ...bond }];
+  await start(ports);
   const sentBy = (member: string): Uint8Array[] => {
     const { number } = base.book.port('br0', `up/${member}`);
     return inject.mock.calls.flatMap(([port, , frame]) => (port === number ? [frame] : []));
   };
-  return { base, steer, sentBy };
+  const takeAway = (name: string) =>
+    apply(ports, [ports[0]!, { ...ports[1], members: members.filter((member) => member.name !== name) }]);
+  return { base, steer, sentBy, orders, takeAway };
 }
 
 it('LACPDUs by a member without an address come from the bond’s', async () => {
@@ -59,4 +62,16 @@ it.each(['balance-slb', 'balance-tlb'])(
 it('balance-alb gives no peer the address of nobody', async () => {
   const { steer } = await stand({ mode: 'balance-alb' });
   expect(steer.mock.lastCall![1].own).toEqual({ mac: HOST_MAC, addresses: [HOST_MAC, LINK_MAC] });
+});
+
+it('what is said at last by a member that is taken away is sent before it leaves the tables', async () => {
+  const { base, orders, takeAway } = await stand({ mode: '802.3ad' });
+  const steps: string[] = [];
+  const publish = base.publish.bind(base);
+  vi.spyOn(base, 'publish').mockImplementation(() => {
+    steps.push(...orders.splice(0).map(({ type }) => type), 'publish');
+    return publish();
+  });
+  await takeAway('nic');
+  expect(steps.slice(0, 2)).toEqual(['sync', 'publish']);
 });
