@@ -83,6 +83,8 @@ async function underFrames(site: Site, change: (view: BondView, uplink: Uplink) 
     await sleep(CALM_MS);
   }
   const report = await numbers.report();
+  const { failovers } = await view.ask();
+  if (failovers !== CHANGES_COUNT) throw new Error(`another member was made active ${failovers} times`);
   await running.stop();
   return report;
 }

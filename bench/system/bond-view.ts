@@ -7,7 +7,7 @@ import { type Cables, UPLINK } from './bond-site.ts';
 export interface BondAnswer {
   readonly name: string;
   readonly active: string | null;
-  readonly lacp: string;
+  readonly failovers: number;
   readonly members: readonly {
     readonly name: string;
     readonly state: string;
