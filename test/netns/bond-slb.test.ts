@@ -50,7 +50,7 @@ describeNeeds(NEEDS, 'balance-slb into a Linux bridge', () => {
   });
 
   it('a member lost moves its senders to the other; both are used again when it is back', async () => {
-    const { gapMs, duplicates } = await stand.flow('a', 2.5, async () => {
+    const { gapMs, duplicates } = await stand.flow('a', 1.8, async () => {
       await stand.link('sw', 'f0', 'down');
       expect(carrying(await untilCarrying(stand.daemon, ['m1']))).toEqual(['m1']);
       await stand.link('sw', 'f0', 'up');
