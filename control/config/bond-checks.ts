@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { BONDS_MAX } from '../../dataplane/limits.ts';
+import { parseIpv4Address, parseIpv6Address } from '../../dataplane/wire/text.ts';
 import { BOND_MODES, type BondMode } from '../model/bond.ts';
 import { DEFAULT_BOND_MODE, FLOW_MODES, SENDER_MODES } from '../model/bond-document.ts';
 import { carriesVlan, vlanModel } from '../model/vlan.ts';
@@ -118,6 +119,13 @@ function checkSpeeds({ raw, members }: PortOutline, problems: PlacedProblem[]): 
   problems.push(problemAt([...other.path, 'speed'], `${text}: LACP joins links of one speed only; ${remedy}`));
 }
 
+/** One text for all spellings of an address (RFC 4291, 2.2); what is none, which the schema tells, stands for itself. */
+function addressKey(text: string): string {
+  const family = text.includes('%') ? 0 : isIP(text);
+  if (family === 0) return text;
+  return (family === 4 ? parseIpv4Address : parseIpv6Address)(text).join(' ');
+}
+
 function checkAddresses({ raw, path }: PortOutline, problems: PlacedProblem[]): void {
   const families = new FirstUse(problems);
   const sources = textsOf(raw['arp-source']);
@@ -125,11 +133,13 @@ function checkAddresses({ raw, path }: PortOutline, problems: PlacedProblem[]): 
     const family = isIP(source);
     if (family !== 0) families.use(String(family), [...path, 'arp-source'], `an IPv${family} address`, 'one is enough');
   }
+  const own = sources.map(addressKey);
   const targets = new FirstUse(problems);
   for (const [i, target] of textsOf(recordOf(raw.monitor).targets).entries()) {
     const place = [...path, 'monitor', 'targets', i];
-    targets.use(target.toLowerCase(), place, `the target ${target}`);
-    if (sources.includes(target))
+    const key = addressKey(target);
+    targets.use(key, place, `the target ${target}`);
+    if (own.includes(key))
       problems.push(problemAt(place, `${target} is the bond’s own address (arp-source): it would never answer`));
   }
 }

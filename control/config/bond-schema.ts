@@ -66,7 +66,7 @@ export const bondKeys = {
   updelay: integer(0, HOUR_MS, ' ms').optional(),
   downdelay: integer(0, HOUR_MS, ' ms').optional(),
   mac: macValue.optional(),
-  'arp-source': z.union([stationValue, z.array(stationValue)]).optional(),
+  'arp-source': z.union([stationValue, z.array(stationValue).min(1)]).optional(),
   monitor: monitorSchema.optional(),
   primary: nameValue.optional(),
   'primary-reselect': z.enum(PRIMARY_RESELECTS).optional(),

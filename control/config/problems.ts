@@ -142,7 +142,7 @@ function unionProblems(issue: z.core.$ZodIssueInvalidUnion, path: Path): PlacedP
     return [problemAt(path, (ofMember ? wrongMemberKind : wrongKind)(kindOf(issue.input)))];
   }
   const fitting = issue.errors.find((branch) =>
-    branch.every((inner) => inner.path.length > 0 || inner.code === 'custom'),
+    branch.every((inner) => inner.path.length > 0 || inner.code === 'custom' || inner.code === 'too_small'),
   );
   const strictBranch = issue.errors.find((branch) => branch.some((inner) => inner.code === 'unrecognized_keys'));
   const branch = fitting ?? strictBranch;

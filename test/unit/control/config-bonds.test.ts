@@ -279,6 +279,20 @@ describe('values of a bond', () => {
     ]);
   });
 
+  it('are compared as addresses, however they are written', () => {
+    expect(
+      bondProblems("arp-source: [10.0.0.1, 'fe80::1'], monitor: { targets: ['FE80::1', 'fe80:0::0.0.0.1', 10.0.0.2] }"),
+    ).toEqual([
+      'monitor.targets[0]: FE80::1 is the bond’s own address (arp-source): it would never answer',
+      'monitor.targets[1]: the target fe80:0::0.0.0.1 is already used at bridges[0].ports[0].monitor.targets[0]',
+      'monitor.targets[1]: fe80:0::0.0.0.1 is the bond’s own address (arp-source): it would never answer',
+    ]);
+    expect(bondProblems("monitor: { targets: ['2001:db8:0::1', '2001:DB8::1', '2001:db8::2'] }")).toEqual([
+      'monitor.targets[1]: the target 2001:DB8::1 is already used at bridges[0].ports[0].monitor.targets[0]',
+    ]);
+    expect(bondProblems('arp-source: []')).toEqual(['arp-source: is an empty list; leave the key out instead']);
+  });
+
   it('keep its address apart from other ports’', () => {
     expect(
       problems(
