@@ -60,8 +60,21 @@ function without(record: Readonly<Record<string, unknown>>): Record<string, unkn
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
 }
 
-/** The port as a document says it; what was not given is not in it. */
+/** Throws a RequestError where an option would say nothing, as its place in the document is another's. */
+function checkModes({ kind, mode, vlanMode, client }: AddOptions): void {
+  if (kind === 'bond' && client === true) {
+    const instead = 'say it of a member: `--member kind=socket,name=s,socket=PATH,mode=client`';
+    throw new RequestError('unfit-option', '--client is not for a bond, whose members connect', instead);
+  }
+  if (kind !== 'bond' && mode !== undefined && vlanMode !== undefined) {
+    const message = `--mode ${mode} beside --vlan-mode ${vlanMode}: of a ${kind} both mean the VLAN mode`;
+    throw new RequestError('unfit-option', message, 'leave one of them out; a port of `--kind bond` has both');
+  }
+}
+
+/** The port as a document says it; what was not given is not in it. Throws a RequestError for options that exclude each other. */
 export function portDocument(name: string, o: AddOptions): Record<string, unknown> {
+  checkModes(o);
   const isBond = o.kind === 'bond';
   const vlan = without({ mode: o.vlanMode ?? (isBond ? undefined : o.mode), tag: o.tag, trunks: o.trunks });
   return without({

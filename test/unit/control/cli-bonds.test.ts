@@ -182,6 +182,16 @@ describe('weft port add --kind bond', () => {
     );
   });
 
+  it.each([
+    ['--kind bond --member eth1 --client', /--client is not for a bond.*\n.*mode=client/],
+    ['--mode active-backup --vlan-mode trunk', /--mode active-backup beside --vlan-mode trunk: of a tap/],
+    ['--kind vhost-user --socket-path /v --mode trunk --vlan-mode access', /--mode trunk beside --vlan-mode access/],
+  ])('drops no option in silence: %s', async (options, said) => {
+    const before = structuredClone(rig.sw.document);
+    expect(await weft(rig, `port add br0/up ${options}`)).toMatchObject({ code: 2, err: expect.stringMatching(said) });
+    expect(rig.sw.document).toEqual(before);
+  });
+
   it('reads a member as YAML would', () => {
     expect(memberOf('eth1,take-over=true,priority=9')).toEqual({
       kind: 'netdev',
