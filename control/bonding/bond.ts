@@ -117,7 +117,7 @@ export class Bond {
     const known = this.#members.get(member);
     if (known === undefined) {
       const names = [...this.#members.keys()].join(', ');
-      throw new RequestError('no-such-member', `${member} is not a member (${names} are)`, null, 404);
+      throw new RequestError('unknown-member', `the bond has no member ${member}`, `there are: ${names}`, 404);
     }
     if (command === 'activate') this.#choose(known);
     else known.disabled = command === 'disable';

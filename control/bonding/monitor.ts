@@ -84,15 +84,16 @@ export class TargetMonitor {
   }
 
   /**
-   * It is alive until it was silent for long enough. `mac` is what it asks as: the bond's, but where members carry at once over links of
+   * It is alive until it was silent for long enough, unless it is known to be dead. `mac` is what it asks as: the bond's, but where members carry at once over links of
    * one network (slb, tlb, alb) each needs its own, or the answers to all come by one.
    */
-  addMember(name: string, now: number, mac: string = this.#mac): void {
+  addMember(name: string, now: number, mac: string = this.#mac, alive = true): void {
     if (this.#members.has(name)) return;
     const normal = formatMac(parseMac(mac), 0);
-    const heard = this.#targets.map(() => now);
+    const since = alive ? now : NEVER;
+    const heard = this.#targets.map(() => since);
     const carries = this.#everyone;
-    this.#members.set(name, { name, mac: normal, carries, alive: true, proven: false, seen: now, heard, received: -1 });
+    this.#members.set(name, { name, mac: normal, carries, alive, proven: false, seen: since, heard, received: -1 });
     if (carries) this.#probeAt = Math.min(this.#probeAt, now);
   }
 

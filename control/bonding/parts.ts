@@ -32,8 +32,8 @@ export interface LacpMachine {
 /** ARP and neighbour targets; monitor.ts. */
 export interface LifeMonitor {
   readonly wakeAt: number;
-  /** `mac`: what it asks as, where that isn't the bond's address. */
-  addMember(member: string, now: number, mac: string): void;
+  /** `mac`: what it asks as, where that isn't the bond's address; `alive`: what is known of it from before. */
+  addMember(member: string, now: number, mac: string, alive: boolean): void;
   removeMember(member: string): void;
   carrying(members: readonly string[], now: number): void;
   receive(member: string, frame: Uint8Array, now: number): void;

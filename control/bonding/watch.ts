@@ -15,8 +15,10 @@ export class Watch {
   #lacp: LacpMachine | null = null;
   #mayFallBack = false;
   #monitor: LifeMonitor | null = null;
-  /** What the monitor was made of: with anything else a new one is. */
+  /** What the monitor was made of: with anything else a new one is. And whom it asked: who did not answer there is dead to a new one too. */
   #asked = '';
+  #targets = '';
+  #dead: ReadonlySet<string> = new Set();
   /** What LACP was told of each port's settings and link, and as what address the monitor asks by each member. */
   readonly #ports = new Map<string, string>();
   readonly #links = new Map<string, string>();
@@ -135,6 +137,10 @@ export class Watch {
     if (asked === this.#asked) this.#dropAskers(settings);
     else {
       this.#asked = asked;
+      const targets = JSON.stringify([monitor?.targets, monitor?.vlan]);
+      const isSame = this.#monitor !== null && targets === this.#targets;
+      this.#dead = new Set([...this.#askers.keys()].filter((name) => isSame && this.#monitor?.alive(name) === false));
+      this.#targets = targets;
       this.#askers.clear();
       // In 802.3ad only those that carry receive; in active-backup only the active one asks.
       const everyone = wayOf(mode, false) !== 'single' && mode !== '802.3ad';
@@ -155,9 +161,10 @@ export class Watch {
   #ask(monitor: LifeMonitor, settings: BondSettings, { name, link }: BondMember, now: number): void {
     const asker = wayOf(settings.mode, false) === 'senders' ? link!.mac : settings.mac;
     if (this.#askers.get(name) === asker) return;
+    const isDead = this.#askers.has(name) ? !monitor.alive(name) : this.#dead.has(name);
     if (this.#askers.has(name)) monitor.removeMember(name);
     this.#askers.set(name, asker);
     this.#carrying = null;
-    monitor.addMember(name, now, asker);
+    monitor.addMember(name, now, asker, !isDead);
   }
 }

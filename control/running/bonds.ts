@@ -49,6 +49,15 @@ export class Bonds implements PortOpener {
     return device;
   }
 
+  /** Every bond says farewell by all its members; nothing goes out by them any more. */
+  leave(): void {
+    for (const state of this.#book.ports()) {
+      if (state.model.memberOf === null) continue;
+      state.leaving = true;
+      this.hear(state);
+    }
+  }
+
   /** A port's device came, went or changed. Only members' matter. */
   hear({ bridge, model }: PortState): void {
     // Which address balance-alb balances is that of a TAP.
@@ -90,19 +99,7 @@ export class Bonds implements PortOpener {
     const bond = this.of(bridge, port);
     if (model.kind !== 'bond' || bond === undefined)
       throw new RequestError('no-bond', `${bridge}/${port} is no bond but a ${model.kind} port`, null, 409);
-    const names = model.settings.members.map(({ name }) => name);
-    if (!names.includes(member))
-      throw new RequestError(
-        'unknown-member',
-        `bond ${port} has no member ${member}`,
-        `there are: ${names.join(', ')}`,
-        404,
-      );
-    try {
-      bond.command(member, command);
-    } catch (error) {
-      throw new RequestError('refused', (error as Error).message, null, 409);
-    }
+    bond.command(member, command);
   }
 }
 

@@ -321,6 +321,9 @@ export class RunningSwitch implements api.Switch {
     await this.#watch.close();
     this.#captures.closeAll();
     this.#base.closing = true;
+    this.#base.bonds.leave();
+    // Partners hear it by the workers' next turn.
+    if (book.ports().some(({ model }) => model.memberOf !== null)) await pool.settled();
     for (const { device } of book.ports()) if (device?.by === 'opener') device.retire();
     await pool.close();
     if (this.#options.keepDevices) {

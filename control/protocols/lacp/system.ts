@@ -145,9 +145,13 @@ export class LacpSystem {
   /** A held port carries nothing though its link works, as one that is taken out by command: its partner is told at once and stops sending. */
   hold(id: string, held: boolean, now: number): void {
     const port = this.#ports.get(id);
-    if (port === undefined || port.held === held) return;
+    const extra = this.#extras.get(id);
+    if (port === undefined || extra === undefined || port.held === held) return;
     this.#put(id, { ...port, held });
     this.#settle(now);
+    // Three LACPDUs a second are the limit; the link may be gone before this one's turn comes, and then nobody tells.
+    const farewell = held && this.#ports.get(id)?.ntt === true ? farewellFrame(port, this.#actor, extra.mac) : null;
+    if (farewell !== null) this.send(id, farewell);
   }
 
   /** Source address of its LACPDUs, link, speed in bits/s. A link that comes up is told to the partner at once, before its first period ends. */

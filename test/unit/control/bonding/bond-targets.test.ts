@@ -58,6 +58,15 @@ describe('targets', () => {
     expect(stand.monitor.heard).toEqual(['remove b', 'add b 02:00:00:00:09:09', 'carrying a b']);
   });
 
+  it('that did not answer are not believed in again because they are asked otherwise', () => {
+    const stand = silence(new Stand(settings(MONITORED)).start(), 'a');
+    stand.configure(settings({ monitor: { ...MONITOR, missedMax: MONITOR.missedMax + 1 } }));
+    expect(stand.monitor.heard).toContain('add a 02:00:00:00:00:01 dead');
+    expect(stand.monitor.heard).toContain('add b 02:00:00:00:00:01');
+    stand.configure(settings({ monitor: { ...MONITOR, targets: ['192.0.2.77'] } }));
+    expect(stand.monitor.heard).not.toContain('add a 02:00:00:00:00:01 dead');
+  });
+
   it('are watched anew when the settings ask for others, and no more when they ask for none', () => {
     const stand = new Stand(settings(MONITORED)).start();
     stand.configure(settings({ ...MONITORED, seed: 3 }, ['b', 'c']));

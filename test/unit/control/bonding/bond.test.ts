@@ -22,7 +22,7 @@ describe('a bond before it hears of links', () => {
     stand.link('x', true);
     stand.bond.receive('x', new Uint8Array(60), stand.now);
     expect(stand.host.order).toEqual([]);
-    expect(() => stand.command('x', 'disable')).toThrow('x is not a member (a, b are)');
+    expect(() => stand.command('x', 'disable')).toThrow('the bond has no member x');
   });
 });
 

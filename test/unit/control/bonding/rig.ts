@@ -169,9 +169,9 @@ export class FakeMonitor implements LifeMonitor {
   /** Who carries, of those that it knew when it was told. */
   carriers: string[] = [];
 
-  addMember(name: string, _now: number, mac: string): void {
+  addMember(name: string, _now: number, mac: string, alive: boolean): void {
     this.members.add(name);
-    this.heard.push(`add ${name} ${mac}`);
+    this.heard.push(`add ${name} ${mac}${alive ? '' : ' dead'}`);
   }
   removeMember(name: string): void {
     this.members.delete(name);

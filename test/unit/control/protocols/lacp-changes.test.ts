@@ -86,6 +86,18 @@ describe('changes while links carry', () => {
     expect(rig.runUntil(() => carries(rig, 'p1'), 3_000)).toBeLessThanOrEqual(1_000);
   });
 
+  it('tells the partner of a held port also when it has just told a lot, since the link may be gone with it', () => {
+    const rig = settled(2);
+    for (const held of [true, false, true, false]) {
+      rig.system('a').hold('p1', held, rig.now);
+      rig.run(0);
+    }
+    rig.system('a').hold('p1', true, rig.now);
+    rig.down('a/p1');
+    rig.run(0);
+    expect(rig.distributing('b/p1')).toBe(false);
+  });
+
   it('counts no held port for min-links, and keeps nobody waiting for one', () => {
     const rig = backToBack(3, {}, {}, [2, 1]);
     rig.system('a').hold('p1', true, rig.now);
