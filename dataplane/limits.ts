@@ -60,6 +60,7 @@ export const FDB_ENTRIES_MIN = 1024;
 /** A worker sleeps no longer than this in one native wait, so that it can be ended. */
 export const WAIT_MS_MAX = 250;
 
+if (PORTS_MAX > 0x1000) throw new Error('limits: a member’s word has 12 bits for its bond’s port number');
 if (SLOTS_COUNT > LIST_COUNT_MAX) throw new Error('limits: a list must hold every slot of a turn');
 if (LARGE_STRIDE_BYTES < HEADROOM_BYTES + FRAME_BYTES_MAX) throw new Error('limits: a large buffer must hold a frame');
 if (LARGE_COUNT > RECEIVE_SLOTS_COUNT) throw new Error('limits: more large buffers than slots to name them');

@@ -66,6 +66,8 @@ export interface MemberRecord {
   readonly puntsSlow: boolean;
   readonly puntsNeighbours: boolean;
   readonly reflects: boolean;
+  /** The bond's port is down in the tables: what enters it is lost, but not what goes up to control. */
+  readonly bondDown?: boolean;
 }
 
 export class BondTable {
@@ -171,9 +173,9 @@ function lastWord(address: Uint8Array): number {
 
 function wordOf(member: MemberRecord | null): number {
   if (member === null) return 0;
-  const { bond, receive, puntsSlow, puntsNeighbours, reflects } = member;
+  const { bond, receive, puntsSlow, puntsNeighbours, reflects, bondDown = false } = member;
   let word = bond | (RECEIVES[receive] << MEMBER_RECEIVE_SHIFT);
   if (puntsSlow) word |= MEMBER_PUNTS_SLOW;
   if (puntsNeighbours) word |= MEMBER_PUNTS_NEIGHBOURS;
-  return receive === 'all' && !puntsNeighbours && !reflects ? word : word | MEMBER_SIFTS;
+  return receive === 'all' && !puntsNeighbours && !reflects && !bondDown ? word : word | MEMBER_SIFTS;
 }

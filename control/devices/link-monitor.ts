@@ -42,6 +42,7 @@ export const startLinkMonitor: StartMonitor = (onNotice, onEnd) => {
 function listen(numbered: boolean, onNotice: (notice: Notice) => void, onError: (error: Error) => void): Monitor {
   const native = addon();
   const fd = native.openLinkMonitor(numbered);
+  let stopped = false;
   const read = (): void => {
     let notices: Notice[];
     try {
@@ -50,13 +51,19 @@ function listen(numbered: boolean, onNotice: (notice: Notice) => void, onError: 
       onError(error as Error);
       return;
     }
-    for (const notice of notices) onNotice(notice);
+    for (const notice of notices) if (!stopped) onNotice(notice);
   };
-  const watching = native.watch(fd, 'read', read);
-  return {
-    stop: () => {
-      watching.close();
-      native.closeDescriptor(fd);
-    },
-  };
+  try {
+    const watching = native.watch(fd, 'read', read);
+    return {
+      stop: () => {
+        stopped = true;
+        watching.close();
+        native.closeDescriptor(fd);
+      },
+    };
+  } catch (error) {
+    native.closeDescriptor(fd);
+    throw error;
+  }
 }

@@ -105,11 +105,13 @@ export class BondDevice implements PortDevice, BondHost {
     const state = this.#member(member);
     if (state === null) return;
     const device = state.device?.by === 'opener' ? state.device : null;
-    const there = !state.leaving && (state.model.kind === 'memory' || (device?.up === true && device.handle !== null));
+    // Without a device that workers serve there is nothing to wait for: no downdelay.
+    const leaving = state.leaving || (state.model.kind !== 'memory' && (device?.handle ?? null) === null);
+    const there = !leaving && (state.model.kind === 'memory' || device?.up === true);
     // Sockets and guests have no address on this side: they speak as the bond.
     const without = state.model.kind === 'netdev' ? NO_MAC : this.#settings.mac;
     const mac = this.#macOf(member) ?? without;
-    const link = { up: there, speed: device?.device.link?.speed ?? null, mac, leaving: state.leaving };
+    const link = { up: there, speed: device?.device.link?.speed ?? null, mac, leaving };
     this.#do((now) => this.#machine.link(member, link, now));
     if (state.leaving) this.#parts.table.setMember(state.number, null);
     else this.steer(this.#machine.steering);
@@ -153,7 +155,14 @@ export class BondDevice implements PortDevice, BondHost {
       const puntsSlow = settings.lacp !== null;
       const puntsNeighbours = settings.monitor !== null;
       const { reflects } = steering;
-      table.setMember(state.number, { bond: own.number, receive, puntsSlow, puntsNeighbours, reflects });
+      table.setMember(state.number, {
+        bond: own.number,
+        receive,
+        puntsSlow,
+        puntsNeighbours,
+        reflects,
+        bondDown: !own.up,
+      });
     }
     table.steer(this.bond, {
       send: steering.send,

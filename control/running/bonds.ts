@@ -62,6 +62,8 @@ export class Bonds implements PortOpener {
   hear({ bridge, model }: PortState): void {
     // Which address balance-alb balances is that of a TAP.
     if (model.kind === 'tap') for (const bond of this.#open.values()) if (bond.bridge === bridge) bond.review();
+    // Whether it is up in the tables decides what its members look at.
+    if (model.kind === 'bond') this.#open.get(`${bridge}/${model.name}`)?.review();
     if (model.memberOf === null) return;
     this.#open.get(`${bridge}/${model.memberOf}`)?.look(nameIn(model));
   }

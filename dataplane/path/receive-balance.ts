@@ -63,11 +63,13 @@ export function balancedReply(lane: Lane, slot: number, bond: number, carrying: 
   if (carrying < 2 || i32[bond + BondWord.OWN_LOW]! < 0) return -1;
   const arp = ownReplyAt(lane, facts, bond);
   if (arp === 0) return -1;
-  const copy = replicate(lane, slot);
-  if (copy < 0) return -1;
   const k = (mix(i32[bond + BondWord.SEED]!, wordAt(lane, arp + TARGET_ADDRESS_AT), 0, 0) >>> 8) % carrying;
   const low = i32[bond + BondWord.ADDRESSES + 2 * k]!;
   const high = i32[bond + BondWord.ADDRESSES + 2 * k + 1]!;
+  // A member without an address of its own: the reply goes where the address belongs.
+  if (low === i32[bond + BondWord.OWN_LOW] && high === i32[bond + BondWord.OWN_HIGH]) return -1;
+  const copy = replicate(lane, slot);
+  if (copy < 0) return -1;
   const head = i32[facts + Fact.HEAD_AT]!;
   const to = i32[lane.factsAt + (copy << FACT_WORDS_SHIFT) + Fact.HEAD_AT]!;
   writeAddress(lane, to + 6, low, high);

@@ -254,6 +254,16 @@ describe('what goes up to control', () => {
     expect(rig.drops()).toEqual({});
   });
 
+  it('LACP also while the bond is down in the tables, which loses everything else', () => {
+    const rig = new BondRig({ up: false });
+    rig.steer();
+    rig.member(12, { puntsSlow: true, bondDown: true });
+    rig.send(12, lacpdu());
+    rig.send(12, frame(ALL, C));
+    expect(rig.punted().map(({ port }) => port)).toEqual([12]);
+    expect(rig.drops()).toEqual({ [`${BOND} ingress-down`]: 1 });
+  });
+
   it('not where it is off: there it is a reserved address, or passes where that is allowed', () => {
     const rig = new BondRig();
     rig.steer();
@@ -358,6 +368,17 @@ describe('balance-alb', () => {
       const [[, [out]]] = rig.send(1, bytes) as unknown as [[number, [Uint8Array]]];
       expect(out).toEqual(bytes);
     }
+  });
+
+  it('leaves the reply to its sender’s member where another has no address of its own', () => {
+    const rig = makeRig();
+    rig.steer({
+      hash: 'vlan+srcmac',
+      reflects: true,
+      own: { mac: mac(OWN), addresses: ADDRESSES.map(() => mac(OWN)) },
+    });
+    const [usual] = ports(rig.send(1, frame(B, OWN)));
+    for (let target = 1; target < 20; target++) expect(ports(rig.send(1, reply(target)))).toEqual([usual]);
   });
 
   it('takes what comes for a member’s address for the own one, by any member', () => {

@@ -258,16 +258,6 @@ describe('death', () => {
     expect(counting.alive()).toBe('ab');
   });
 
-  it('believes nothing of a member that is known to be dead until it shows life', () => {
-    const monitor = new TargetMonitor(model(), OURS, ['192.0.2.1'], 0, () => undefined);
-    monitor.addMember('a', 0, OURS, false);
-    monitor.carrying(['a'], 0);
-    monitor.tick(10, () => 0);
-    expect(monitor.alive('a')).toBe(false);
-    monitor.receive('a', arpReply(), 20);
-    expect(monitor.alive('a')).toBe(true);
-  });
-
   it('a member that was added to an old monitor is no older than it is', () => {
     const rig = new Rig();
     for (const member of ['a', 'b']) rig.monitor.removeMember(member);
