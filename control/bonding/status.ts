@@ -91,10 +91,15 @@ function stateOf(view: BondView, member: BondMember): Condition {
   return { state: 'standby', reason: hasActive(view.way) ? `${active} is active` : 'others carry' };
 }
 
+/** LACP gives no aggregator to a link whose partner is itself (IEEE 802.1AX-2014, 6.4.14). */
+const LOOPED = 'its link leads back to this bond, or to one with the same lacp.system-mac';
+
 /** What keeps a sound link from carrying in 802.3ad. */
 function lacpCondition({ lacp, steering }: BondView, name: string): Condition {
-  const { partner, aggregator, mux } = lacp!.row(name);
+  const { actor, partner, aggregator, mux } = lacp!.row(name);
   if (partner === null) return { state: 'waiting', reason: 'it has no partner' };
+  if (aggregator === null && partner.system === actor.system && partner.systemPriority === actor.systemPriority)
+    return { state: 'waiting', reason: LOOPED };
   const carries = steering.carrying.map((carrier) => lacp!.row(carrier).aggregator);
   if (carries.length > 0 && !carries.includes(aggregator)) {
     return { state: 'standby', reason: 'another aggregator carries' };

@@ -290,4 +290,18 @@ describe('two bonds that negotiate', () => {
     pair.silent = false;
     expect(pair.run(10_000).carrying).toBe('a b | a b');
   });
+
+  it('says of a link that leads back that it does, while others carry and while none does', () => {
+    const looped = 'its link leads back to this bond, or to one with the same lacp.system-mac';
+    const pair = new Pair([{}, { lacp: { ...LACP, rate: 'fast', systemMac: '02:00:00:00:00:00' } }]).run(5000);
+    for (const bond of pair.bonds)
+      expect(bond.row().members.map(({ state, reason }) => `${state}: ${reason}`)).toEqual(
+        new Array(2).fill(`waiting: ${looped}`),
+      );
+    const stand = start();
+    stand.lacp.set('a', true, true);
+    stand.lacp.set('b', true, false, null);
+    punt(stand, 'a');
+    expect([stand.carrying, stand.state('b')]).toEqual(['a', `waiting: ${looped}`]);
+  });
 });

@@ -98,7 +98,7 @@ export class FakeLacp implements LacpMachine {
   readonly heard: string[] = [];
   readonly #ports = new Map<
     string,
-    { up: boolean; held: boolean; collects: boolean; distributes: boolean; aggregator: number }
+    { up: boolean; held: boolean; collects: boolean; distributes: boolean; aggregator: number | null }
   >();
 
   configure(): void {
@@ -155,7 +155,7 @@ export class FakeLacp implements LacpMachine {
   }
 
   /** The partner's part in it. */
-  set(id: string, collects: boolean, distributes: boolean, aggregator = 1): void {
+  set(id: string, collects: boolean, distributes: boolean, aggregator: number | null = 1): void {
     this.negotiated = true;
     Object.assign(this.#ports.get(id)!, { collects, distributes, aggregator });
   }
