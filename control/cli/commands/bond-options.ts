@@ -4,6 +4,7 @@
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { HASH_POLICY_NAMES, LACP_MODE_NAMES, LACP_RATE_NAMES } from '../names.ts';
+import { several, whole } from './option-values.ts';
 
 export interface BondOptions {
   readonly member?: readonly Record<string, unknown>[];
@@ -16,11 +17,6 @@ export interface BondOptions {
   readonly downdelay?: number;
   readonly arpSource?: readonly string[];
   readonly monitor?: readonly string[];
-}
-
-function whole(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is not a whole number.');
-  return Number(text);
 }
 
 /** A value as YAML would read it, as far as members have such values. */
@@ -46,10 +42,6 @@ export function memberOf(text: string): Record<string, unknown> {
 
 function moreMembers(text: string, before: readonly Record<string, unknown>[] = []) {
   return [...before, memberOf(text)];
-}
-
-function several(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, ...text.split(',')];
 }
 
 export function addBondOptions(command: Command): Command {

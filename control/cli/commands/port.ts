@@ -1,13 +1,14 @@
 /**
  * `weft port add|del|show`: ports of the running switch. Options become a port of the document; the daemon checks it as it checks a file's.
  */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { RequestError } from '../../errors.ts';
 import type { ApplyResult } from '../../switch.ts';
 import { type Context, clientOf, examples } from '../context.ts';
 import { BOND_MODE_NAMES, PORT_KIND_NAMES, SOCKET_TYPE_NAMES, VLAN_MODE_NAMES } from '../names.ts';
 import { findPort, splitPort } from '../ports.ts';
 import { addBondOptions, type BondOptions, bondKeys } from './bond-options.ts';
+import { several, vlanList, whole } from './option-values.ts';
 import { addPortShow } from './port-show.ts';
 import { printResult, save } from './result.ts';
 
@@ -40,20 +41,6 @@ interface AddOptions extends BondOptions {
   readonly fdbLimit?: number;
   readonly save?: boolean;
   readonly json?: boolean;
-}
-
-function whole(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is not a whole number.');
-  return Number(text);
-}
-
-function several(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, ...text.split(',')];
-}
-
-/** `10,20-29` as a document writes it. */
-function vlanList(text: string): (number | string)[] {
-  return text.split(',').map((item) => (/^\d+$/.test(item.trim()) ? Number(item) : item.trim()));
 }
 
 function without(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
