@@ -114,7 +114,7 @@ export interface LacpInfo {
   readonly key: number;
   readonly portPriority: number;
   readonly port: number;
-  /** Names of the state bits that are set: `activity`, `timeout`, `aggregation`, `synchronization`, `collecting`, `distributing`, `defaulted`, `expired`. */
+  /** Names of the state bits that are set, of LACP_STATE_NAMES in dataplane/wire/lacp-value.ts. */
   readonly state: readonly string[];
 }
 
@@ -138,11 +138,13 @@ export interface LacpMemberRow {
   readonly markers: number;
 }
 
+/** `active`: carries all; `enabled`: carries its share; `standby`: could; `waiting`: for updelay or its partner; `disabled` by command; `down`. */
+export const BOND_MEMBER_STATES = ['active', 'enabled', 'standby', 'waiting', 'disabled', 'down'] as const;
+
 export interface BondMemberRow {
   readonly name: string;
   readonly device: string | null;
-  /** `active`: carries all; `enabled`: carries its share; `standby`: could; `waiting`: for updelay or its partner; `disabled` by command; `down`. */
-  readonly state: 'active' | 'enabled' | 'standby' | 'waiting' | 'disabled' | 'down';
+  readonly state: (typeof BOND_MEMBER_STATES)[number];
   /** Why it does not carry; null when it does. */
   readonly reason: string | null;
   readonly link: boolean;

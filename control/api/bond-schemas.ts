@@ -3,8 +3,9 @@
  * keeps the two together.
  */
 import { z } from 'zod';
+import { LACP_STATE_NAMES } from '../../dataplane/wire/lacp-value.ts';
 import { nameValue, strict } from '../config/values.ts';
-import type { BondRow, LacpInfo, LacpMemberRow } from '../switch.ts';
+import { BOND_MEMBER_STATES, type BondRow, type LacpInfo, type LacpMemberRow } from '../switch.ts';
 
 const count = z.number();
 const portCounts = z.object({ frames: count, bytes: count, segments: count });
@@ -15,11 +16,7 @@ const lacpInfo = z.object({
   key: count,
   portPriority: count,
   port: count,
-  state: z
-    .array(z.string())
-    .describe(
-      'of activity, timeout, aggregation, synchronization, collecting, distributing, defaulted, expired: those set',
-    ),
+  state: z.array(z.string()).describe(`of ${LACP_STATE_NAMES.join(', ')}: those set`),
 }) satisfies z.ZodType<LacpInfo>;
 
 const churn = z.enum(['none', 'monitor', 'churn']);
@@ -41,7 +38,7 @@ const lacpMember = z.object({
 const bondMember = z.object({
   name: z.string(),
   device: z.string().nullable(),
-  state: z.enum(['active', 'enabled', 'standby', 'waiting', 'disabled', 'down']),
+  state: z.enum(BOND_MEMBER_STATES),
   reason: z.string().nullable().describe('why it does not carry'),
   link: z.boolean(),
   speed: count.nullable().describe('bits per second'),

@@ -2,28 +2,10 @@
  * The bonds' part of a scrape: states, failovers, members' counters, LACP. Called by text.ts on the main thread. Names, labels and units are a
  * contract, as there. A switch without bonds has none of these lines.
  */
-import type { BondMemberRow, LacpInfo } from '../switch.ts';
+import { LACP_STATE_NAMES } from '../../dataplane/wire/lacp-value.ts';
+import { BOND_MEMBER_STATES, type LacpInfo } from '../switch.ts';
 import { escaped, heading, portLabels } from './lines.ts';
 import type { BondMemberSample, BondSample } from './source.ts';
-
-const MEMBER_STATES: readonly BondMemberRow['state'][] = [
-  'active',
-  'enabled',
-  'standby',
-  'waiting',
-  'disabled',
-  'down',
-];
-const FLAGS = [
-  'activity',
-  'timeout',
-  'aggregation',
-  'synchronization',
-  'collecting',
-  'distributing',
-  'defaulted',
-  'expired',
-] as const;
 
 interface Metric<Of> {
   readonly name: string;
@@ -173,12 +155,12 @@ function* stateLines(bonds: readonly Labelled<BondSample>[]): Generator<string> 
     yield `weft_bond_info{${labels},mode="${of.mode}",hash="${of.hash ?? 'none'}"} 1\n`;
   yield heading('weft_bond_members', 'gauge', 'Members of the bond in each state.');
   for (const { labels, of } of bonds)
-    for (const state of MEMBER_STATES)
+    for (const state of BOND_MEMBER_STATES)
       yield `weft_bond_members{${labels},state="${state}"} ${of.members.filter((m) => m.state === state).length}\n`;
 }
 
 function sideLines(labels: string, side: string, info: LacpInfo): string {
-  return FLAGS.map(
+  return LACP_STATE_NAMES.map(
     (name) => `weft_lacp_state{${labels},side="${side}",flag="${name}"} ${flag(info.state.includes(name))}\n`,
   ).join('');
 }

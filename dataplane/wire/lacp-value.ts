@@ -99,6 +99,9 @@ const STATE_BITS: readonly (readonly [keyof LacpState, number])[] = [
   ['expired', LACP_EXPIRED_MASK],
 ];
 
+/** Names of all state bits, lowest first. */
+export const LACP_STATE_NAMES: readonly (keyof LacpState)[] = STATE_BITS.map(([name]) => name);
+
 /** The names of the bits that are set, lowest first. */
 export function lacpStateNames(state: LacpState): string[] {
   return STATE_BITS.filter(([name]) => state[name]).map(([name]) => name);

@@ -65,6 +65,16 @@ describe('the metrics of bonds', () => {
     expect(lines.some((line) => line.startsWith(`weft_bond_member_speed_bytes{${up},member="b"`))).toBe(false);
   });
 
+  it('name every state of a member, and every bit of LACP’s, whether one has it or not', async () => {
+    const lines = await rendered({ bonds: () => [bondSample(LAG)] });
+    const valuesOf = (metric: RegExp, label: string) =>
+      lines.filter((line) => metric.test(line)).map((line) => new RegExp(`${label}="(\\w+)"`).exec(line)![1]);
+    const states = ['active', 'enabled', 'standby', 'waiting', 'disabled', 'down'];
+    expect(valuesOf(/^weft_bond_members\{/, 'state')).toEqual(states);
+    const bits = ['activity', 'timeout', 'aggregation', 'synchronization', 'collecting', 'distributing'];
+    expect(valuesOf(/^weft_lacp_state.*"eth1".*"actor"/, 'flag')).toEqual([...bits, 'defaulted', 'expired']);
+  });
+
   it('are written once each, with a type', async () => {
     const lines = await rendered({ bonds: () => [bondSample(LAG), bondSample(BACKUP)] });
     const samples = lines.filter((line) => /^weft_(bond|lacp)/.test(line)).map((line) => line.split(' ')[0]!);
