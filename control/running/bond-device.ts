@@ -10,9 +10,11 @@ import { loopbackFrame } from '../bonding/announcements.ts';
 import { Bond, type BondHost, type BondStatus, type Steering } from '../bonding/bond.ts';
 import type { BondRecord, BondTable } from '../compile/bond-table.ts';
 import type { PortDevice, PortHost } from '../devices/port-device.ts';
+import { RequestError } from '../errors.ts';
 import { type BondSettings, memberPort } from '../model/bond.ts';
 import type { BondModel, PortModel } from '../model/model.ts';
 import type { BondCommand } from '../switch.ts';
+import type { BondMemory } from './bond-memory.ts';
 import type { BondNews } from './bond-news.ts';
 import type { Counters } from './counters.ts';
 import { type Injector, Way } from './injector.ts';
@@ -25,6 +27,8 @@ export interface BondParts {
   readonly counters: Counters;
   readonly injector: Injector;
   readonly news: BondNews;
+  /** null: nothing is remembered. */
+  readonly memory: BondMemory | null;
   /** Hands every bond what workers have handed up. */
   hearAll(): void;
   /** Milliseconds of a steady clock. */
@@ -33,6 +37,8 @@ export interface BondParts {
 
 /** A timer can't wait longer. */
 const WAIT_MS_MAX = 0x7fff_ffff;
+/** How long after its start a bond waits for the member that was active before. */
+const REMEMBERED_MS = 10_000;
 /** How often members' addresses are taught, as the kernel's lp_interval has it. */
 const TEACH_MS = 1000;
 /** Of an interface that is not there: no LACPDU goes out by it. */
@@ -52,6 +58,9 @@ export class BondDevice implements PortDevice, BondHost {
   #timer: NodeJS.Timeout | undefined;
   readonly #teaching: NodeJS.Timeout;
   #closed = false;
+  /** Who was active before the daemon started; null once that was heeded, or where a primary decides. */
+  #remembered: string | null;
+  readonly #rememberedUntil: number;
   /** For whoever keeps it. */
   onClosed: () => void = () => {};
 
@@ -63,6 +72,8 @@ export class BondDevice implements PortDevice, BondHost {
     this.#host = host;
     this.#settings = model.settings;
     this.#machine = new Bond(model.settings, this, parts.now());
+    this.#rememberedUntil = parts.now() + REMEMBERED_MS;
+    this.#remembered = model.settings.primary === null ? (parts.memory?.recall(this.#key) ?? null) : null;
     this.steer(this.#machine.steering);
     this.#arm();
     this.#teaching = setInterval(() => this.#teach(), TEACH_MS).unref();
@@ -113,6 +124,7 @@ export class BondDevice implements PortDevice, BondHost {
     const mac = this.#macOf(member) ?? without;
     const link = { up: there, speed: device?.device.link?.speed ?? null, mac, leaving };
     this.#do((now) => this.#machine.link(member, link, now));
+    if (there && member === this.#remembered) this.#restore(member);
     if (state.leaving) this.#parts.table.setMember(state.number, null);
     else this.steer(this.#machine.steering);
   }
@@ -225,8 +237,26 @@ export class BondDevice implements PortDevice, BondHost {
 
   changed(reason: string): void {
     this.#host.changed();
+    if (this.#parts.now() > this.#rememberedUntil) this.#remembered = null;
+    if (this.#remembered === null) this.#parts.memory?.note(this.#key, this.#machine.steering.active);
     const own = this.#own();
     if (own !== null) this.#parts.news.changed(own, this.#machine, reason);
+  }
+
+  get #key(): string {
+    return `${this.bridge}/${this.name}`;
+  }
+
+  /** The member that was active is there again: as if somebody had chosen it, where the mode has such a one and it can be. */
+  #restore(member: string): void {
+    this.#remembered = null;
+    if (this.#machine.steering.active === null || this.#machine.steering.active === member) return;
+    try {
+      this.#do((now) => this.#machine.command(member, 'activate', now));
+    } catch (error) {
+      // It waits for updelay or for its targets: whoever is active by then stays so.
+      if (!(error instanceof RequestError)) throw error;
+    }
   }
 
   /** Something happens to the machine, which may want to be woken at another time for it. */

@@ -13,6 +13,7 @@ import { memberPort } from '../model/bond.ts';
 import type { BondModel, PortModel } from '../model/model.ts';
 import type { BondCommand, SwitchEvent } from '../switch.ts';
 import { BondDevice, type BondParts } from './bond-device.ts';
+import type { BondMemory } from './bond-memory.ts';
 import { BondNews } from './bond-news.ts';
 import type { Counters } from './counters.ts';
 import type { Injector } from './injector.ts';
@@ -25,12 +26,19 @@ export class Bonds implements PortOpener {
   readonly #rings: readonly ByteRing[];
   readonly #open = new Map<string, BondDevice>();
 
-  constructor(view: View, book: PortBook, counters: Counters, injector: Injector, emit: (event: SwitchEvent) => void) {
+  constructor(
+    view: View,
+    book: PortBook,
+    counters: Counters,
+    injector: Injector,
+    emit: (event: SwitchEvent) => void,
+    memory: BondMemory | null = null,
+  ) {
     this.#view = view;
     this.#book = book;
     const news = new BondNews({ view, book, injector, emit });
     const [table, hearAll, now] = [new BondTable(view), () => this.drain(), () => performance.now()];
-    this.#parts = { table, book, counters, injector, news, hearAll, now };
+    this.#parts = { table, book, counters, injector, news, memory, hearAll, now };
     this.#rings = Array.from({ length: view.layout.workers }, (_, worker) => {
       return new ByteRing(view.i32, workerRegion(view.layout, Header.PUNT_AT, worker), PUNT_RING_BYTES);
     });

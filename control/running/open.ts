@@ -15,6 +15,7 @@ import type { Log } from '../log.ts';
 import { DEFAULT_FDB_LIMIT, fromDocument, type Model } from '../model/model.ts';
 import { WorkerPool } from '../workers/pool.ts';
 import { Announcer } from './announcer.ts';
+import { BondMemory } from './bond-memory.ts';
 import { Bonds } from './bonds.ts';
 import { Captures } from './captures.ts';
 import { Counters } from './counters.ts';
@@ -63,7 +64,8 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const counters = new Counters(view);
   const injector = new Injector(view, () => native.kick(0));
   const announcer = new Announcer(book, injector);
-  const bonds = new Bonds(view, book, counters, injector, (event) => base.emit(event));
+  const memory = new BondMemory(options.socket, options.log);
+  const bonds = new Bonds(view, book, counters, injector, (event) => base.emit(event), memory);
   const base = new Foundation({
     view,
     native,

@@ -1,8 +1,11 @@
 /** The parts of a running switch over a kernel that is a list of `ip` answers and workers that only remember what they were ordered. */
+
+import type { RunIp } from '../../../control/devices/ip.ts';
 import { TapDevices, type TapOpener } from '../../../control/devices/tap-device.ts';
 import { makeLog } from '../../../control/log.ts';
 import { fromDocument } from '../../../control/model/model.ts';
 import { plan } from '../../../control/plan/plan.ts';
+import type { BondMemory } from '../../../control/running/bond-memory.ts';
 import { Bonds } from '../../../control/running/bonds.ts';
 import { Counters } from '../../../control/running/counters.ts';
 import { DeviceKeeper } from '../../../control/running/device-keeper.ts';
@@ -39,16 +42,12 @@ function fakePool(orders: NewOrder[], answers: { order: (order: NewOrder) => num
   } as unknown as WorkerPool;
 }
 
-/** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says. */
-export function rig(openers: Foundation['openers'] = {}) {
-  const [orders, processes]: [NewOrder[], string[]] = [[], []];
-  const events: SwitchEvent[] = [];
-  const closed: number[] = [];
-  const changes: (() => Promise<void>)[] = [];
-  const kernel = { down: new Set<string>(), gone: new Set<string>(), names: [] as string[] };
-  const answers = { order: (_: NewOrder): number | Promise<number> => 0 };
-  let handle = 0;
-  const run = async (args: readonly string[], input = '') => {
+/** `ip` of a kernel with these devices; remembers what it was called with. */
+function fakeIp(
+  kernel: { readonly down: Set<string>; readonly gone: Set<string>; readonly names: readonly string[] },
+  processes: string[],
+): RunIp {
+  return async (args, input = '') => {
     processes.push([...args, input].join(' '));
     const links = kernel.names
       .filter((name) => !kernel.gone.has(name))
@@ -62,6 +61,17 @@ export function rig(openers: Foundation['openers'] = {}) {
       }));
     return { exitCode: 0, stdout: args.includes('-json') ? JSON.stringify(links) : '', stderr: '' };
   };
+}
+
+/** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says. */
+export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | null = null) {
+  const [orders, processes]: [NewOrder[], string[]] = [[], []];
+  const events: SwitchEvent[] = [];
+  const closed: number[] = [];
+  const changes: (() => Promise<void>)[] = [];
+  const kernel = { down: new Set<string>(), gone: new Set<string>(), names: [] as string[] };
+  const answers = { order: (_: NewOrder): number | Promise<number> => 0 };
+  let handle = 0;
   const native = {
     closeDevice: (h: number) => void closed.push(h),
     persistTap: () => undefined,
@@ -74,7 +84,14 @@ export function rig(openers: Foundation['openers'] = {}) {
   };
   const view = new View(plainArena({ workers: 1, fdbEntries: 1024 }));
   const [book, counters] = [new PortBook(), new Counters(view)];
-  const bonds = new Bonds(view, book, counters, new Injector(view, () => undefined), (event) => base.emit(event));
+  const bonds = new Bonds(
+    view,
+    book,
+    counters,
+    new Injector(view, () => undefined),
+    (event) => base.emit(event),
+    memory,
+  );
   const base: Foundation = new Foundation({
     view,
     bonds,
@@ -83,7 +100,7 @@ export function rig(openers: Foundation['openers'] = {}) {
     book,
     counters,
     kernel: new KernelLosses(native),
-    devices: new TapDevices<OpenedTap>({ owner: 'us', opener, run }),
+    devices: new TapDevices<OpenedTap>({ owner: 'us', opener, run: fakeIp(kernel, processes) }),
     openers: { bond: bonds, ...openers },
   });
   base.pool = fakePool(orders, answers);
