@@ -308,7 +308,7 @@ describeNeeds({ ...REAL, tools: TOOLS }, '802.3ad with Open vSwitch', () => {
     expect(carrying(await bondRow(stand.daemon))).toEqual(MEMBERS);
   });
 
-  it('B bond-break-lacpdu-tx.sh: LACPDUs go on after the bond’s address is set', async () => {
+  itLong('B bond-break-lacpdu-tx.sh: LACPDUs go on after the bond’s address is set', async () => {
     await stand.configure(FAST, 'active', 'fast');
     await stand.together();
     await stand.apply(aggregate({ lacp: FAST, mac: '02:00:5e:00:53:99' }));
