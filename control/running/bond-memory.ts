@@ -11,6 +11,7 @@ export class BondMemory {
   readonly #log: Log;
   readonly #active: Map<string, string>;
   #warned = false;
+  #closed = false;
 
   /** `socket`: the daemon's own. */
   constructor(socket: string, log: Log) {
@@ -24,9 +25,14 @@ export class BondMemory {
     return this.#active.get(bond) ?? null;
   }
 
+  /** The switch ends: whoever is active while members leave one by one is not worth knowing. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** A bond without an active member keeps what was said of it before: it may be down for a moment. */
   note(bond: string, active: string | null): void {
-    if (active === null || this.#active.get(bond) === active) return;
+    if (this.#closed || active === null || this.#active.get(bond) === active) return;
     this.#active.set(bond, active);
     try {
       const text = `${JSON.stringify(Object.fromEntries(this.#active))}\n`;

@@ -59,6 +59,7 @@ export class Bonds implements PortOpener {
 
   /** Every bond says farewell by all its members; nothing goes out by them any more. */
   leave(): void {
+    this.#parts.memory?.close();
     for (const state of this.#book.ports()) {
       if (state.model.memberOf === null) continue;
       state.leaving = true;

@@ -36,6 +36,14 @@ it('is active again after the next start, though another is up first', async () 
   expect(readdirSync(folder)).toEqual(['weft.sock.bonds.json']);
 });
 
+it('is whoever was before the end, not whoever was left while members left', async () => {
+  const first = await start();
+  first.bonds.leave();
+  expect((await start()).active()).toBe('a');
+  first.bonds.leave();
+  expect(new BondMemory(socket(), LOG).recall('br0/up')).toBe('a');
+});
+
 it('does not overrule a primary, nor a mode without an active member', async () => {
   const first = await start();
   first.bonds.command('br0', 'up', 'b', 'activate');
