@@ -16,7 +16,7 @@ import { type Seat, Stand } from './stand.ts';
 const chosen = process.env.WEFT_GUEST_KINDS?.split(',');
 const KINDS = ALL_KINDS.filter((kind) => chosen === undefined || chosen.includes(kind));
 
-const FILE_BYTES = 20_000_000;
+const FILE_BYTES = isLong() ? 20_000_000 : 8_000_000;
 /** ICMP and IPv4 headers of a ping that fills a frame. */
 const PING_HEADERS_BYTES = 28;
 const ON_OFF = [true, false];
