@@ -6,15 +6,21 @@ import { count } from './counters.ts';
 import { FRAME_BYTES_MAX, FRAME_BYTES_MIN, INJECT_RING_BYTES } from './limits.ts';
 import { BYTE_RING_HEAD_WORDS, ByteRing } from './memory/byte-ring.ts';
 import type { Lane } from './memory/lane.ts';
-import { Block, FACT_WORDS_SHIFT, Fact, Header, PORT_WORDS, PortCell, workerRegion } from './memory/layout.ts';
+import {
+  Block,
+  FACT_WORDS_SHIFT,
+  Fact,
+  Header,
+  InjectWord,
+  PORT_WORDS,
+  PortCell,
+  Way,
+  workerRegion,
+} from './memory/layout.ts';
 import type { View } from './memory/view.ts';
 import { resolve } from './path/6-resolve.ts';
 import { closeBatch, hasRoom, receiveFrame } from './ports/receive.ts';
 import { PortWord } from './tables/port-layout.ts';
-
-/** Words of an inject record, behind its length. VLAN, of what goes out, is what a bond hashes by: the frame is tagged, or not, already. */
-export const InjectWord = { PORT: 1, WAY: 2, BYTES: 3, VLAN: 4 } as const;
-export const Way = { IN: 1, OUT: 2 } as const;
 
 const ETHERNET_BYTES = 14;
 

@@ -2,9 +2,10 @@
  * Tells a bridge that an address is at a port now: a guest that was moved here and can't say so itself. A RARP request from that address
  * comes in as if the port had received it, so that it is learned and flooded in the port's own VLAN. Main thread.
  */
+import { Way } from '../../dataplane/memory/layout.ts';
 import { rarpRequest } from '../bonding/announcements.ts';
 import { normalMac } from '../model/mac.ts';
-import { type Injector, Way } from './injector.ts';
+import type { Injector } from './injector.ts';
 import type { PortBook } from './port-book.ts';
 
 export class Announcer {

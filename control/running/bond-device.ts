@@ -4,7 +4,7 @@
  * told about a member's link it obeys before it returns.
  */
 
-import { PortCell } from '../../dataplane/memory/layout.ts';
+import { PortCell, Way } from '../../dataplane/memory/layout.ts';
 import { Takes } from '../../dataplane/tables/port-layout.ts';
 import { loopbackFrame } from '../bonding/announcements.ts';
 import { Bond, type BondHost, type BondStatus, type Steering } from '../bonding/bond.ts';
@@ -17,7 +17,7 @@ import type { BondCommand } from '../switch.ts';
 import type { BondMemory } from './bond-memory.ts';
 import type { BondNews } from './bond-news.ts';
 import type { Counters } from './counters.ts';
-import { type Injector, Way } from './injector.ts';
+import type { Injector } from './injector.ts';
 import type { PortBook, PortState } from './port-book.ts';
 
 /** What a running bond needs of the switch. */

@@ -2,7 +2,9 @@
  * Tells others what a bond did: switches upstream by RARP where our hosts' addresses are now, hosts by gratuitous ARP and neighbour
  * advertisements where our own are, and people by an event. Called by running bonds; main thread.
  */
+
 import { isIPv4 } from 'node:net';
+import { Way } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
 import { sourceBucket } from '../../dataplane/tables/bond-layout.ts';
 import { Form } from '../../dataplane/tables/flood-layout.ts';
@@ -15,7 +17,7 @@ import { carriedVlans } from '../model/vlan.ts';
 import { hasVlan } from '../model/vlan-set.ts';
 import type { SwitchEvent } from '../switch.ts';
 import { readFdb } from './fdb-reader.ts';
-import { type Injector, Way } from './injector.ts';
+import type { Injector } from './injector.ts';
 import type { PortBook, PortState } from './port-book.ts';
 
 /** Addresses that one change tells at the most: the rest teach themselves with their next frame. */

@@ -4,12 +4,9 @@
  */
 import { INJECT_RING_BYTES } from '../../dataplane/limits.ts';
 import { BYTE_RING_HEAD_WORDS, ByteRing } from '../../dataplane/memory/byte-ring.ts';
-import { Header, workerRegion } from '../../dataplane/memory/layout.ts';
+import { Header, InjectWord, workerRegion } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
 
-/** A record's words behind its length, and its ways, as dataplane/inject.ts reads them. */
-const Word = { PORT: 1, WAY: 2, BYTES: 3, VLAN: 4 } as const;
-export const Way = { IN: 1, OUT: 2 } as const;
 /** Frames that wait for room: a bridge of 65,536 addresses tells them all in one second. */
 const WAITING_MAX = 65_536;
 const RETRY_MS = 5;
@@ -64,10 +61,10 @@ export class Injector {
     const record = this.#ring.reserve(frame.length);
     if (record < 0) return false;
     const { i32 } = this.#ring;
-    i32[record + Word.PORT] = port;
-    i32[record + Word.WAY] = way;
-    i32[record + Word.BYTES] = frame.length;
-    i32[record + Word.VLAN] = vlan;
+    i32[record + InjectWord.PORT] = port;
+    i32[record + InjectWord.WAY] = way;
+    i32[record + InjectWord.BYTES] = frame.length;
+    i32[record + InjectWord.VLAN] = vlan;
     this.#view.u8.set(frame, (record + BYTE_RING_HEAD_WORDS) << 2);
     this.#ring.publish(record);
     return true;

@@ -214,6 +214,10 @@ export const RESIDENCE_CELLS_COUNT = 20;
 export const Ring = { HEAD: 0, TAIL: 32, RECORDS: 64 } as const;
 export const BYTE_RING_HEADER_BYTES = 256;
 
+/** Words of an inject record, behind its length. VLAN, of what goes out, is what a bond hashes by: the frame is tagged, or not, already. */
+export const InjectWord = { PORT: 1, WAY: 2, BYTES: 3, VLAN: 4 } as const;
+export const Way = { IN: 1, OUT: 2 } as const;
+
 /** Words of a punt's record, behind its length; then come the bytes of a frame's head. */
 export const Punt = { PORT: 1, PROTOCOL: 2, BYTES: 3 } as const;
 /** What is policed by itself: LACP and marker; ARP and neighbour discovery to many; answers to one. */

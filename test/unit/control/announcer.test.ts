@@ -1,12 +1,13 @@
 /** A guest that arrived: the switch is told by a frame as if its port had received it. */
+
 import { expect, it } from 'vitest';
 import { rarpRequest } from '../../../control/bonding/announcements.ts';
 import { Announcer } from '../../../control/running/announcer.ts';
 import { Injector } from '../../../control/running/injector.ts';
 import { PortBook } from '../../../control/running/port-book.ts';
-import { InjectWord, injectRing, Way } from '../../../dataplane/inject.ts';
+import { injectRing } from '../../../dataplane/inject.ts';
 import { BYTE_RING_HEAD_WORDS } from '../../../dataplane/memory/byte-ring.ts';
-import { plainArena } from '../../../dataplane/memory/layout.ts';
+import { InjectWord, plainArena, Way } from '../../../dataplane/memory/layout.ts';
 import { View } from '../../../dataplane/memory/view.ts';
 import { modelOf } from './running-rig.ts';
 

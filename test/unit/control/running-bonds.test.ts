@@ -1,10 +1,11 @@
 /** Bonds of a running switch while ports come and go: what workers find in the arena meanwhile, and what goes out. */
+
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { LacpSystem } from '../../../control/protocols/lacp/system.ts';
-import { InjectWord, injectRing } from '../../../dataplane/inject.ts';
+import { injectRing } from '../../../dataplane/inject.ts';
 import { PUNT_RING_BYTES } from '../../../dataplane/limits.ts';
 import { BYTE_RING_HEAD_WORDS, ByteRing } from '../../../dataplane/memory/byte-ring.ts';
-import { BOND_WORDS_SHIFT, Header, Punt, workerRegion } from '../../../dataplane/memory/layout.ts';
+import { BOND_WORDS_SHIFT, Header, InjectWord, Punt, workerRegion } from '../../../dataplane/memory/layout.ts';
 import { BondWord } from '../../../dataplane/tables/bond-layout.ts';
 import { LACP } from './bonding/rig.ts';
 import { FakeOpener } from './fake-opener.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Injector, inject, injectRing, Way } from '../../../dataplane/inject.ts';
-import { PortCell } from '../../../dataplane/memory/layout.ts';
+import { Injector, inject, injectRing } from '../../../dataplane/inject.ts';
+import { PortCell, Way } from '../../../dataplane/memory/layout.ts';
 import { PortKind } from '../../../dataplane/tables/port-layout.ts';
 import { Turn } from '../../../dataplane/turn.ts';
 import { Rig, tablePort } from '../../rig.ts';
