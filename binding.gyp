@@ -4,7 +4,9 @@
     {
       "target_name": "weft",
       "sources": [
+        "native/addon-arrival.cc",
         "native/addon-netdev.cc",
+        "native/addon-tunnel.cc",
         "native/addon-socket.cc",
         "native/addon-guest.cc",
         "native/addon-link.cc",

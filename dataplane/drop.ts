@@ -32,6 +32,15 @@ export const Drop = {
   MEMBER_INACTIVE: 26,
   REFLECTED: 27,
   PUNT_LIMITED: 28,
+  UNKNOWN_VNI: 29,
+  BAD_TUNNEL_HEADER: 30,
+  TUNNEL_OPTION: 31,
+  BAD_ECN: 32,
+  SPLIT_HORIZON: 33,
+  NO_REMOTE: 34,
+  REMOTE_UNREACHABLE: 35,
+  PATH_MTU: 36,
+  ANSWERED: 37,
 } as const;
 
 /** A number of the table above; 0 means "not dropped". */
@@ -77,4 +86,19 @@ export const DROPS: readonly { readonly name: string; readonly sentence: string 
     sentence: "The sender lives elsewhere: a bond's own frame came back by another of its members.",
   },
   { name: 'punt-limited', sentence: 'More frames of a protocol came than the control plane takes in a second.' },
+  { name: 'unknown-vni', sentence: 'No tunnel port has the network identifier (VNI or key) of the datagram.' },
+  {
+    name: 'bad-tunnel-header',
+    sentence: 'The datagram has no tunnel header of this kind, or a frame that is cut off.',
+  },
+  { name: 'tunnel-option', sentence: 'The Geneve header has a critical option that is not known.' },
+  {
+    name: 'bad-ecn',
+    sentence: 'The outer packet says that congestion was met, the inner one that it can not say so (RFC 6040).',
+  },
+  { name: 'split-horizon', sentence: 'The frame came in on a tunnel and does not go out by another.' },
+  { name: 'no-remote', sentence: 'The tunnel has no remote that takes the frame.' },
+  { name: 'remote-unreachable', sentence: 'There is no way to the remote, or it says that nobody listens there.' },
+  { name: 'path-mtu', sentence: 'The frame, with the tunnel’s headers, is longer than the path to the remote takes.' },
+  { name: 'answered', sentence: 'The switch answered this ARP request or neighbour solicitation itself.' },
 ];

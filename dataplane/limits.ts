@@ -10,7 +10,7 @@ export const PORTS_MAX = 4096;
 export const BRIDGES_MAX = 256;
 export const VLANS_COUNT = 4096;
 
-/** Bytes free before a received frame: vnet header, pushed tags, later a tunnel header with options. */
+/** Bytes free before a received frame: vnet header, pushed tags, a tunnel header; and of what a tunnel received its `Arrival`. */
 export const HEADROOM_BYTES = 128;
 /** How much of a frame lies in its head: enough for Ethernet, two tags, IPv6 with options and TCP, twice over in a tunnel. */
 export const HEAD_BYTES = 256;
@@ -45,6 +45,20 @@ export const BUCKETS_COUNT = 256;
 /** The unit in which what a bucket sent is counted: a word of them lasts for 256 GiB. */
 export const UNIT_BYTES_SHIFT = 6;
 
+/**
+ * What the forwarding database may name: ports, and behind them remotes, each of one tunnel port. A remote that is no more keeps its number
+ * for a while, so that nobody takes its addresses for another's.
+ */
+export const DESTINATIONS_COUNT = 0x10000;
+export const REMOTES_MAX = DESTINATIONS_COUNT - PORTS_MAX;
+/** VNIs of one daemon; slots of the table in which they are looked up, a power of two, and how many of them a look tries. */
+export const VNIS_MAX = 16_384;
+export const VNI_SLOTS_COUNT = 4 * VNIS_MAX;
+export const VNI_PROBES_MAX = 64;
+/** The same for remotes. */
+export const REMOTE_SLOTS_COUNT = 1 << 17;
+export const REMOTE_PROBES_MAX = 64;
+
 /** Frames of one protocol that a worker hands up from one member in a second: a fast partner sends 1, in haste 3. */
 export const PUNTS_PER_S_MAX = 64;
 
@@ -61,6 +75,8 @@ export const FDB_ENTRIES_MIN = 1024;
 export const WAIT_MS_MAX = 250;
 
 if (PORTS_MAX > 0x1000) throw new Error('limits: a member’s word has 12 bits for its bond’s port number');
+if (REMOTES_MAX * 2 > REMOTE_SLOTS_COUNT)
+  throw new Error('limits: remotes are not found in a table that is more than half full');
 if (SLOTS_COUNT > LIST_COUNT_MAX) throw new Error('limits: a list must hold every slot of a turn');
 if (LARGE_STRIDE_BYTES < HEADROOM_BYTES + FRAME_BYTES_MAX) throw new Error('limits: a large buffer must hold a frame');
 if (LARGE_COUNT > RECEIVE_SLOTS_COUNT) throw new Error('limits: more large buffers than slots to name them');

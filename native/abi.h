@@ -41,6 +41,23 @@
   X(kHeaderFactsAt, "Header.FACTS_AT", 24)                 \
   X(kHeaderHeadsAt, "Header.HEADS_AT", 25)                 \
   X(kHeaderLargeAt, "Header.LARGE_AT", 26)                 \
+  X(kHeaderRemotesAt, "Header.REMOTES_AT", 49)             \
+  X(kDestinationsCount, "DESTINATIONS_COUNT", 65536)       \
+  X(kRemoteWordsShift, "REMOTE_WORDS_SHIFT", 4)            \
+  X(kRemoteFamily, "RemoteWord.FAMILY", 1)                 \
+  X(kRemoteAddress, "RemoteWord.ADDRESS", 2)               \
+  X(kRemoteUdpPort, "RemoteWord.UDP_PORT", 6)              \
+  X(kRemoteScope, "RemoteWord.SCOPE", 7)                   \
+  X(kArrivalAddress, "Arrival.ADDRESS", -11)               \
+  X(kArrivalOuter, "Arrival.OUTER", -7)                    \
+  X(kArrivalHeader, "Arrival.HEADER", -6)                  \
+  X(kArrivalKey, "Arrival.KEY", -5)                        \
+  X(kArrivalCritical, "ARRIVAL_CRITICAL", 256)             \
+  X(kArrivalBad, "ARRIVAL_BAD", 512)                       \
+  X(kOuterFlowMask, "Outer.FLOW_MASK", 0xff)               \
+  X(kOuterTosShift, "Outer.TOS_SHIFT", 8)                  \
+  X(kOuterTtlShift, "Outer.TTL_SHIFT", 16)                 \
+  X(kOuterHeaderWordsShift, "Outer.HEADER_WORDS_SHIFT", 24) \
   X(kBlockWaitMs, "Block.WAIT_MS", 0)                      \
   X(kBlockYield, "Block.YIELD", 1)                         \
   X(kBlockDirtyCount, "Block.DIRTY_COUNT", 2)              \
@@ -77,6 +94,8 @@
   X(kFactIngress, "Fact.INGRESS", 4)                       \
   X(kFactFlags, "Fact.FLAGS", 5)                           \
   X(kFactTag, "Fact.TAG", 6)                               \
+  X(kFactRemote, "Fact.REMOTE", 12)                        \
+  X(kFactOuter, "Fact.OUTER", 13)                          \
   X(kFactGso, "Fact.GSO", 8)                               \
   X(kFactChecksum, "Fact.CHECKSUM", 9)                     \
   X(kFactSegments, "Fact.SEGMENTS", 10)                    \
@@ -92,7 +111,11 @@
   X(kDropBadOffload, "Drop.BAD_OFFLOAD", 3)                \
   X(kDropTruncated, "Drop.TRUNCATED", 23)                  \
   X(kDropBadDescriptor, "Drop.BAD_DESCRIPTOR", 24)         \
-  X(kDropEgressBusy, "Drop.EGRESS_BUSY", 25)
+  X(kDropEgressBusy, "Drop.EGRESS_BUSY", 25)               \
+  X(kDropBadTunnelHeader, "Drop.BAD_TUNNEL_HEADER", 30)    \
+  X(kDropNoRemote, "Drop.NO_REMOTE", 34)                   \
+  X(kDropRemoteUnreachable, "Drop.REMOTE_UNREACHABLE", 35) \
+  X(kDropPathMtu, "Drop.PATH_MTU", 36)
 
 namespace weft {
 #define WEFT_ABI_CONSTANT(constant, name, value) inline constexpr int32_t constant = value;

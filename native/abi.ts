@@ -13,13 +13,19 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   Refused: layout.Refused,
   Fact: layout.Fact,
   Flag: layout.Flag,
+  RemoteWord: layout.RemoteWord,
+  Arrival: layout.Arrival,
+  Outer: layout.Outer,
 };
 
 const SIZES: Readonly<Record<string, number>> = {
   ARENA_MAGIC: layout.ARENA_MAGIC,
   ARENA_VERSION: layout.ARENA_VERSION,
+  ARRIVAL_BAD: layout.ARRIVAL_BAD,
+  ARRIVAL_CRITICAL: layout.ARRIVAL_CRITICAL,
   BATCH_COUNT_MAX: limits.BATCH_COUNT_MAX,
   BLOCK_CELLS_AT: layout.BLOCK_CELLS_AT,
+  DESTINATIONS_COUNT: limits.DESTINATIONS_COUNT,
   ENTRY_SLOT_MASK: layout.ENTRY_SLOT_MASK,
   FACT_WORDS: layout.FACT_WORDS,
   FINISH_CHECKSUM: layout.FINISH_CHECKSUM,
@@ -34,6 +40,7 @@ const SIZES: Readonly<Record<string, number>> = {
   PORTS_MAX: limits.PORTS_MAX,
   RECEIVE_SLOTS_COUNT: limits.RECEIVE_SLOTS_COUNT,
   REFUSED_COUNT_MAX: layout.REFUSED_COUNT_MAX,
+  REMOTE_WORDS_SHIFT: layout.REMOTE_WORDS_SHIFT,
   SLOTS_COUNT: limits.SLOTS_COUNT,
   WAIT_MS_MAX: limits.WAIT_MS_MAX,
   WORKERS_MAX: limits.WORKERS_MAX,
@@ -48,6 +55,10 @@ const DROPS = [
   'TRUNCATED',
   'BAD_DESCRIPTOR',
   'EGRESS_BUSY',
+  'BAD_TUNNEL_HEADER',
+  'NO_REMOTE',
+  'REMOTE_UNREACHABLE',
+  'PATH_MTU',
 ] as const;
 
 export function abiOf(): Record<string, number> {

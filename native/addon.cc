@@ -200,6 +200,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_socket_calls(env, exports);
   export_netdev_calls(env, exports);
   export_link_calls(env, exports);
+  export_tunnel_calls(env, exports);
+  export_arrival_calls(env, exports);
   export_guest_calls(env, exports);
   napi_value hot;
   napi_create_function(env, "turn", NAPI_AUTO_LENGTH, turn, nullptr, &hot);

@@ -4,6 +4,18 @@
  */
 import { createRequire } from 'node:module';
 import { abiOf } from './abi.ts';
+import type { TunnelCalls } from './tunnel-calls.ts';
+
+export type {
+  ReceiverCounts,
+  ReceiverOptions,
+  SenderCounts,
+  SenderOptions,
+  TunnelCalls,
+  TunnelKind,
+  TunnelTrouble,
+  Way,
+} from './tunnel-calls.ts';
 
 /** What opening a TAP answers. `handle` names the device in the process-wide registry until `closeDevice`. */
 export interface OpenedTap {
@@ -60,7 +72,7 @@ export interface NetnsNotice {
   readonly gone: boolean;
 }
 
-export interface Addon {
+export interface Addon extends TunnelCalls {
   /** Name and value of every size and offset that both sides use. */
   abi(): Record<string, number>;
   /** Makes the process's arena, once; huge pages when `huge` and there are enough free ones. */

@@ -28,6 +28,9 @@ void export_socket_calls(Napi::Env env, Napi::Object exports);
 void export_netdev_calls(Napi::Env env, Napi::Object exports);
 /// addon-link.cc: what happens to links.
 void export_link_calls(Napi::Env env, Napi::Object exports);
+/// addon-tunnel.cc: tunnels' sockets that send, and ways; addon-arrival.cc: those that receive.
+void export_tunnel_calls(Napi::Env env, Napi::Object exports);
+void export_arrival_calls(Napi::Env env, Napi::Object exports);
 /// addon-guest.cc: memory and rings of guests.
 void export_guest_calls(Napi::Env env, Napi::Object exports);
 

@@ -49,6 +49,7 @@ export function tablePort(number: number, port: RigPort = {}): TablePort {
     reserved: 0,
     takes: Takes.ALL,
     bond: 0,
+    tunnel: null,
     peer: 0,
     ...port,
     vlan: vlanModel(port.vlan),

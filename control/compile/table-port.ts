@@ -1,5 +1,15 @@
 /** Ports and bridges as the path needs them: what compile turns into flat tables. */
+import type { TunnelSettings } from '../model/tunnel.ts';
 import type { VlanModel } from '../model/vlan.ts';
+
+/** A tunnel as the path needs it. */
+export interface TableTunnel
+  extends Pick<TunnelSettings, 'kind' | 'vni' | 'vlans' | 'ttl' | 'tos' | 'splitHorizon' | 'suppress' | 'clampMss'> {
+  /** The port number of the sockets that receive. */
+  readonly endpoint: number;
+  /** Destinations that get what goes to many. */
+  readonly remotes: readonly number[];
+}
 
 /** A port as the path needs it. Numbers are those of the arena: 1 to PORTS_MAX − 1, 1 to BRIDGES_MAX − 1. */
 export interface TablePort {
@@ -23,6 +33,8 @@ export interface TablePort {
   readonly takes: number;
   /** A bond's record, from 1; 0 for other ports. */
   readonly bond: number;
+  /** Of a tunnel; null for other kinds. */
+  readonly tunnel: TableTunnel | null;
   /** A patch port's other side; 0 for other kinds, or while the other side is missing. */
   readonly peer: number;
 }

@@ -59,6 +59,7 @@ function tablePort(host: Host, index: number): TablePort {
     reserved: 0,
     takes: Takes.ALL,
     bond: 0,
+    tunnel: null,
     peer: 0,
   };
 }

@@ -3,6 +3,7 @@
  * an opener; the executor opens and closes, and hands every worker what it serves. Main thread. TAPs that weft owns are older than this
  * contract and have their own (tap-device.ts), since a thousand of them are made as a group.
  */
+import type { TableTunnel } from '../compile/table-port.ts';
 import type { PortModel } from '../model/model.ts';
 
 /** A device as its port sees it. What it answers may change at any time; it then says so through its host. */
@@ -27,6 +28,8 @@ export interface PortDevice {
   readonly link?: { readonly speed: number | null; readonly mac: string | null };
   /** Number of its record among the bonds; only a bond has one. */
   readonly bond?: number;
+  /** What a tunnel's device adds to its port in the tables. Changing it is `changed()`. */
+  readonly tunnel?: TableTunnel;
   /** The document changed what changes while it runs. */
   configure?(model: PortModel): void;
   /** Lets go of everything. No worker serves it any more when this is called; it says nothing to its host afterwards. */

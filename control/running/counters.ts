@@ -14,12 +14,7 @@ import {
   workerRegion,
 } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
-import {
-  BRIDGE_COUNTS_AT,
-  EVICTED_AT,
-  PORT_COUNTS_AT,
-  PORT_GENERATIONS_AT,
-} from '../../dataplane/tables/fdb-layout.ts';
+import { BRIDGE_COUNTS_AT, EVICTED_AT, GENERATIONS_AT, PORT_COUNTS_AT } from '../../dataplane/tables/fdb-layout.ts';
 
 export class Counters {
   readonly #view: View;
@@ -97,7 +92,7 @@ export class Counters {
 
   /** Makes every address of a port count as absent from now on; the sweep frees them within a second. */
   flushPort(port: number): void {
-    Atomics.add(this.#view.i32, this.#fdbCountsAt + PORT_GENERATIONS_AT + port, 1);
+    Atomics.add(this.#view.i32, this.#fdbCountsAt + GENERATIONS_AT + port, 1);
   }
 
   /** All counters of a number, before a new port gets it. */

@@ -11,7 +11,7 @@ import {
   DESTINATION_MASK,
   GENERATION_MASK,
   GENERATION_SHIFT,
-  PORT_GENERATIONS_AT,
+  GENERATIONS_AT,
   STATIC,
   STICKY,
 } from '../../dataplane/tables/fdb-layout.ts';
@@ -40,7 +40,7 @@ export function* readFdb(view: View, nowS: number): Generator<FdbEntry> {
   const { words, fdbSlots } = view.layout;
   const at = words[Header.FDB_BUCKETS_AT]! >> 2;
   const seenAt = words[Header.FDB_SEEN_AT]! >> 1;
-  const generationsAt = (words[Header.FDB_COUNTS_AT]! >> 2) + PORT_GENERATIONS_AT;
+  const generationsAt = (words[Header.FDB_COUNTS_AT]! >> 2) + GENERATIONS_AT;
   for (let k = 0; k < fdbSlots; k++) {
     const key0 = i32[at + k * 4]!;
     const key1 = i32[at + k * 4 + 1]!;

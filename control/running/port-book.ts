@@ -139,6 +139,15 @@ export class PortBook {
     return state;
   }
 
+  /** A number for what no bridge has as a port: a tunnel's endpoint. */
+  takeNumber(): number {
+    return this.#portNumbers.take();
+  }
+
+  giveNumber(number: number): void {
+    this.#portNumbers.give(number);
+  }
+
   removePort(state: PortState): void {
     this.#ports.delete(`${state.bridge}/${state.model.name}`);
     this.#byNumber.delete(state.number);
@@ -233,6 +242,7 @@ export class PortBook {
         reserved: model.forwardReserved | bridge.model.forwardReserved,
         takes: takesIn(state),
         bond: state.device?.by === 'opener' ? (state.device.device.bond ?? 0) : 0,
+        tunnel: state.device?.by === 'opener' ? (state.device.device.tunnel ?? null) : null,
         peer: peer?.number ?? 0,
       };
     });

@@ -4,6 +4,7 @@
  *
  *   header | control block, batches, lists, facts, heads, large buffers, counters, byte rings of worker 0 | … of worker 1 | …
  *          | compiled tables, two copies | FDB: buckets, last seen, locks, counts | bonds: records, members, reflections
+ *          | tunnels: remotes, their index, neighbours
  */
 
 import { REASONS_COUNT } from '../drop.ts';
@@ -12,6 +13,7 @@ import {
   BRIDGES_MAX,
   BUCKETS_COUNT,
   CAPTURE_RING_BYTES,
+  DESTINATIONS_COUNT,
   FDB_ENTRIES_MIN,
   HEAD_STRIDE_BYTES,
   INJECT_RING_BYTES,
@@ -21,8 +23,11 @@ import {
   PORTS_MAX,
   PUNT_RING_BYTES,
   RECEIVE_SLOTS_COUNT,
+  REMOTE_SLOTS_COUNT,
+  REMOTES_MAX,
   SLOTS_COUNT,
   VLANS_COUNT,
+  VNI_SLOTS_COUNT,
   WORKERS_MAX,
 } from '../limits.ts';
 
@@ -64,6 +69,9 @@ export const Header = {
   BONDS_AT: 46,
   MEMBERS_AT: 47,
   REFLECTED_AT: 48,
+  REMOTES_AT: 49,
+  REMOTE_INDEX_AT: 50,
+  NEIGHBOURS_AT: 51,
 } as const;
 
 /** Words of a worker's control block: what one native turn is told and what it answers. */
@@ -163,6 +171,9 @@ export const Fact = {
   /** Scratch of the path: FDB set of source and destination, egress. */
   SOURCE_SET: 12,
   DESTINATION_SET: 13,
+  /** Once listed at a tunnel, in their place: to whom (`tunnel-layout.ts`), and bits of `Outer`. */
+  REMOTE: 12,
+  OUTER: 13,
   EGRESS: 14,
   HOPS: 15,
 } as const;
@@ -185,6 +196,22 @@ export const Flag = {
 } as const;
 /** Flags that a frame may have as received, and keeps. */
 export const RECEIVED_FLAGS = Flag.VNET | Flag.FOREIGN;
+
+/**
+ * What native tells of a datagram beside the frame in it: words before the frame's head, where the vnet header leaves room. The address
+ * has four words, of IPv4 only the first, as it lies in a packet; so have the first eight bytes of the tunnel header.
+ */
+export const Arrival = { ADDRESS: -11, OUTER: -7, HEADER: -6, KEY: -5 } as const;
+/** Bits of the OUTER word of what arrived: TOS or traffic class; a critical option is there; the tunnel header is none of its kind. */
+export const ARRIVAL_TOS_MASK = 0xff;
+export const ARRIVAL_CRITICAL = 256;
+export const ARRIVAL_BAD = 512;
+
+/**
+ * What native does with a frame listed at a tunnel: which of a worker's sockets sends it (by its flow), TOS, TTL (0: the system's), and how
+ * many words of tunnel header lie right before the head.
+ */
+export const Outer = { FLOW_MASK: 0xff, TOS_SHIFT: 8, TTL_SHIFT: 16, HEADER_WORDS_SHIFT: 24 } as const;
 
 /** Cells (float64) of one port in one worker's counters; one writer each. */
 export const PortCell = {
@@ -219,9 +246,12 @@ export const InjectWord = { PORT: 1, WAY: 2, BYTES: 3, VLAN: 4 } as const;
 export const Way = { IN: 1, OUT: 2 } as const;
 
 /** Words of a punt's record, behind its length; then come the bytes of a frame's head. */
-export const Punt = { PORT: 1, PROTOCOL: 2, BYTES: 3 } as const;
-/** What is policed by itself: LACP and marker; ARP and neighbour discovery to many; answers to one. */
-export const Protocol = { SLOW: 0, NEIGHBOURS: 1, ANSWERS: 2, COUNT: 3 } as const;
+export const Punt = { PORT: 1, PROTOCOL: 2, BYTES: 3, VLAN: 4, ABOUT: 5 } as const;
+/**
+ * What is policed by itself: LACP and marker; ARP and neighbour discovery to many; answers to one; frames that don't fit a tunnel's path,
+ * ABOUT being the longest frame that does; what a tunnel's hosts tell of their addresses.
+ */
+export const Protocol = { SLOW: 0, NEIGHBOURS: 1, ANSWERS: 2, TOO_BIG: 3, BINDINGS: 4, COUNT: 5 } as const;
 
 /** Compiled tables: offsets within one copy. */
 export const PORT_WORDS = 32;
@@ -233,7 +263,10 @@ export const TABLE_MEMBERSHIP_AT = TABLE_PORTS_AT + PORTS_MAX * PORT_WORDS * 4;
 export const TABLE_BRIDGES_AT = TABLE_MEMBERSHIP_AT + PORTS_MAX * MEMBERSHIP_WORDS * 4;
 export const TABLE_FLOOD_INDEX_AT = TABLE_BRIDGES_AT + BRIDGES_MAX * BRIDGE_WORDS * 4;
 export const TABLE_FLOOD_POOL_AT = TABLE_FLOOD_INDEX_AT + BRIDGES_MAX * VLANS_COUNT * 4;
-export const TABLE_BYTES = TABLE_FLOOD_POOL_AT + FLOOD_POOL_WORDS * 4;
+export const TABLE_VNIS_AT = TABLE_FLOOD_POOL_AT + FLOOD_POOL_WORDS * 4;
+/** VNIs (tunnel-layout.ts). */
+export const VNI_WORDS = 4;
+export const TABLE_BYTES = TABLE_VNIS_AT + VNI_SLOTS_COUNT * VNI_WORDS * 4;
 
 /**
  * Bonds, which change under traffic: a word at a time, in no copy. A bond's record is some words, its members, and its buckets; a word per
@@ -241,6 +274,30 @@ export const TABLE_BYTES = TABLE_FLOOD_POOL_AT + FLOOD_POOL_WORDS * 4;
  */
 export const BOND_WORDS_SHIFT = 9;
 export const REFLECTED_COUNT = 4096;
+
+/** Remotes, which workers and control come to know under traffic: a record each (tunnel-layout.ts), by destination − PORTS_MAX. */
+export const REMOTE_WORDS_SHIFT = 4;
+/** Words of a remote's record. */
+export const RemoteWord = {
+  /** The tunnel's port number; stays when the remote is given back. */
+  PORT: 0,
+  /** 4 or 6; 0: given back. */
+  FAMILY: 1,
+  /** Four words as the address lies in a packet; of IPv4 the first, and the others 0. */
+  ADDRESS: 2,
+  /** UDP port in network order. */
+  UDP_PORT: 6,
+  /** Index of the interface, of groups and link-local addresses; 0: none. */
+  SCOPE: 7,
+  /** A VNI that only frames to this remote have; −1: the port's. */
+  VNI: 8,
+  /** The longest frame that fits the path; 0: there is none, the remote is unreachable. */
+  FRAME_BYTES_MAX: 9,
+} as const;
+
+/** Who has which address, of tunnels' hosts (neighbour-layout.ts). */
+export const NEIGHBOUR_SLOTS_COUNT = 16_384;
+export const NEIGHBOUR_WORDS_SHIFT = 3;
 
 /** FDB: a bucket is one cache line of four entries. */
 export const FDB_BUCKET_ENTRIES = 4;
@@ -309,10 +366,13 @@ export function layoutFor(shape: Shape): Layout {
   place(Header.FDB_BUCKETS_AT, fdbSlots * FDB_ENTRY_WORDS * 4);
   place(Header.FDB_SEEN_AT, fdbSlots * 2);
   place(Header.FDB_LOCKS_AT, FDB_LOCKS_COUNT * 4);
-  place(Header.FDB_COUNTS_AT, (PORTS_MAX * 3 + BRIDGES_MAX + 16) * 4);
+  place(Header.FDB_COUNTS_AT, (DESTINATIONS_COUNT + PORTS_MAX * 2 + BRIDGES_MAX + 16) * 4);
   place(Header.BONDS_AT, (BONDS_MAX << BOND_WORDS_SHIFT) * 4);
   place(Header.MEMBERS_AT, PORTS_MAX * 4);
   place(Header.REFLECTED_AT, REFLECTED_COUNT * 4);
+  place(Header.REMOTES_AT, (REMOTES_MAX << REMOTE_WORDS_SHIFT) * 4);
+  place(Header.REMOTE_INDEX_AT, REMOTE_SLOTS_COUNT * 4);
+  place(Header.NEIGHBOURS_AT, (NEIGHBOUR_SLOTS_COUNT << NEIGHBOUR_WORDS_SHIFT) * 4);
   if (at > 0x7fff_ffff) throw new RangeError(`an arena of ${at} bytes: at most 2 GiB can be addressed`);
   words[Header.MAGIC] = ARENA_MAGIC;
   words[Header.VERSION] = ARENA_VERSION;

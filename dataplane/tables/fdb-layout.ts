@@ -12,7 +12,7 @@
  * An address lives in one of two buckets: the primary by its hash, the other by exclusive-or with a second hash of the same key, so
  * that each is computed from the other.
  */
-import { BRIDGES_MAX, PORTS_MAX } from '../limits.ts';
+import { BRIDGES_MAX, DESTINATIONS_COUNT, PORTS_MAX } from '../limits.ts';
 
 export const ENTRY_KEY0 = 0;
 export const ENTRY_KEY1 = 1;
@@ -27,11 +27,11 @@ export const GENERATION_MASK = 0x3ff;
 export const STATIC = 1 << 30;
 export const STICKY = 1 << 31;
 
-/** Words of the counts region: per port a generation, how many entries, how many of them static; a count per bridge; then sums. */
-export const PORT_GENERATIONS_AT = 0;
-export const PORT_COUNTS_AT = PORTS_MAX;
-export const PORT_STATICS_AT = 2 * PORTS_MAX;
-export const BRIDGE_COUNTS_AT = 3 * PORTS_MAX;
+/** Words of the counts region: per destination a generation; per port how many entries, and how many of them static; a count per bridge; sums. */
+export const GENERATIONS_AT = 0;
+export const PORT_COUNTS_AT = DESTINATIONS_COUNT;
+export const PORT_STATICS_AT = PORT_COUNTS_AT + PORTS_MAX;
+export const BRIDGE_COUNTS_AT = PORT_STATICS_AT + PORTS_MAX;
 export const FDB_SUM_AT = BRIDGE_COUNTS_AT + BRIDGES_MAX;
 export const EVICTED_AT = FDB_SUM_AT + 1;
 

@@ -11,8 +11,8 @@ import {
   ENTRY_VALUE,
   GENERATION_MASK,
   GENERATION_SHIFT,
+  GENERATIONS_AT,
   otherBucket,
-  PORT_GENERATIONS_AT,
 } from './fdb-layout.ts';
 
 /** Word offsets of an arena of 2 GiB: tells the engine that sums with a small constant can't overflow. */
@@ -44,15 +44,13 @@ export function find(lane: Lane, bucket: number, key0: number, key1: number, bit
 
 /** A value without its static and sticky bits: what a learned entry of `port` looks like now. */
 export function valueFor(lane: Lane, port: number, bits: number): number {
-  return (
-    port | bits | ((lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + port]! & GENERATION_MASK) << GENERATION_SHIFT)
-  );
+  return port | bits | ((lane.i32[lane.fdbCountsAt + GENERATIONS_AT + port]! & GENERATION_MASK) << GENERATION_SHIFT);
 }
 
 /** Whether a value's port was flushed since it was written. */
 export function isStale(lane: Lane, value: number): boolean {
   const port = value & DESTINATION_MASK;
-  const generation = lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + port]! & GENERATION_MASK;
+  const generation = lane.i32[lane.fdbCountsAt + GENERATIONS_AT + port]! & GENERATION_MASK;
   return ((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== generation;
 }
 

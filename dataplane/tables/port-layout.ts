@@ -25,6 +25,15 @@ export const PortWord = {
   CUSTOMER_VLANS: 12,
   /** A bond's record (bond-layout.ts), by its number from 1; 0 for other ports. */
   BOND: 13,
+  /** Of a tunnel: its VNI or key as its header has it (NO_KEY: none), and how headers are made: `TunnelHeader` (tunnel-layout.ts). */
+  VNI: 14,
+  HEADER: 15,
+  /** Flood pool offset in words of the set of remotes that get what goes to many: a count, then destinations; 0 for none. */
+  REMOTES: 16,
+  /** Flood pool offset in words of the map from VLAN to VNI, VLANS_COUNT words, −1 for none; 0 where the port has one VNI. */
+  VNI_MAP: 17,
+  /** TTL (0: the system's, 255 << 8: inherited) and TOS (bits 16–23; bit 24: inherited) of its outer packets. */
+  OUTER: 18,
 } as const;
 
 export const PortFlag = {
@@ -41,6 +50,16 @@ export const PortFlag = {
   CUSTOMERS: 512,
   /** Its frames go out by members, and come in by them. */
   BOND: 1024,
+  /** Its frames go out with an outer header, and what it gets had one. */
+  TUNNEL: 2048,
+  /** What came in by such a port does not go out by another. */
+  SPLIT_HORIZON: 4096,
+  /** A tunnel whose VNI stands for the VLAN: frames have no tag inside. */
+  VNI_MAP: 8192,
+  /** A tunnel out of which no ARP request or neighbour solicitation goes whose answer is known. */
+  SUPPRESS: 16384,
+  /** A tunnel that lowers the MSS of TCP connections to what fits. */
+  CLAMP_MSS: 32768,
 } as const;
 
 export const VlanMode = { TRUNK: 0, ACCESS: 1, NATIVE_TAGGED: 2, NATIVE_UNTAGGED: 3, TUNNEL: 4 } as const;
@@ -58,6 +77,9 @@ export const PortKind = {
   VHOST_USER: 7,
   SOCKET: 8,
   BOND: 9,
+  VXLAN: 10,
+  GENEVE: 11,
+  GRE: 12,
 } as const;
 
 export const Takes = { CHECKSUM: 1, TSO4: 2, TSO6: 4, USO: 8, ALL: 15 } as const;

@@ -16,7 +16,7 @@ import { PUNT_RING_BYTES } from '../../dataplane/limits.ts';
 import { BYTE_RING_HEAD_WORDS, ByteRing } from '../../dataplane/memory/byte-ring.ts';
 import { Header, PortCell, Punt, Queue, Way, workerRegion } from '../../dataplane/memory/layout.ts';
 import { sourceBucket } from '../../dataplane/tables/bond-layout.ts';
-import { PORT_GENERATIONS_AT } from '../../dataplane/tables/fdb-layout.ts';
+import { GENERATIONS_AT } from '../../dataplane/tables/fdb-layout.ts';
 import { PortKind } from '../../dataplane/tables/port-layout.ts';
 import { Rig, tablePort } from '../rig.ts';
 
@@ -77,7 +77,7 @@ class Ports {
   setUp(number: number, up: boolean): void {
     if (this.#ports.find((port) => port.number === number)!.up === up) return;
     const { view, lane } = this.rig;
-    if (!up) Atomics.add(view.i32, lane.fdbCountsAt + PORT_GENERATIONS_AT + number, 1);
+    if (!up) Atomics.add(view.i32, lane.fdbCountsAt + GENERATIONS_AT + number, 1);
     this.#ports = this.#ports.map((port) => (port.number === number ? { ...port, up } : port));
     this.rig.publish(this.#ports);
   }

@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { PortCell, Queue } from '../../dataplane/memory/layout.ts';
-import { PORT_GENERATIONS_AT } from '../../dataplane/tables/fdb-layout.ts';
+import { GENERATIONS_AT } from '../../dataplane/tables/fdb-layout.ts';
 import type { Rig } from '../rig.ts';
 import { CUSTOMER_VID, type Host, type Network, type Node } from './network.ts';
 
@@ -120,7 +120,7 @@ export class Simulation {
     const port = node.ports[at]!;
     node.ports[at] = { ...port, up: !port.up };
     const { view, lane } = node.rig;
-    Atomics.add(view.i32, lane.fdbCountsAt + PORT_GENERATIONS_AT + port.number, 1);
+    Atomics.add(view.i32, lane.fdbCountsAt + GENERATIONS_AT + port.number, 1);
     this.#publish(node);
     this.flaps++;
   }

@@ -6,7 +6,7 @@ import { Header, workerRegion } from '../../../dataplane/memory/layout.ts';
 import { express } from '../../../dataplane/path/express.ts';
 import { forward, forwardByStages, forwardPatches } from '../../../dataplane/path/forward.ts';
 import { closeBatch, receiveFrame } from '../../../dataplane/ports/receive.ts';
-import { bucketOf, ENTRY_VALUE, PORT_GENERATIONS_AT } from '../../../dataplane/tables/fdb-layout.ts';
+import { bucketOf, ENTRY_VALUE, GENERATIONS_AT } from '../../../dataplane/tables/fdb-layout.ts';
 import { PortKind } from '../../../dataplane/tables/port-layout.ts';
 import { Rig, type RigPort, tablePort } from '../../rig.ts';
 import { randomFrom, seedFor } from '../../seed.ts';
@@ -73,7 +73,7 @@ function disturb(rigs: readonly Rig[], next: (below: number) => number): void {
   const what = next(3);
   const mtu = 40 + next(200);
   for (const rig of rigs) {
-    if (what === 0) Atomics.add(rig.view.i32, rig.lane.fdbCountsAt + PORT_GENERATIONS_AT + port, 1);
+    if (what === 0) Atomics.add(rig.view.i32, rig.lane.fdbCountsAt + GENERATIONS_AT + port, 1);
     else publish(rig, (one) => (one.number !== port ? one : what === 1 ? { ...one, up: false } : { ...one, mtu }));
   }
 }

@@ -16,7 +16,7 @@ import {
   FDB_SUM_AT,
   otherBucket,
   PORT_COUNTS_AT,
-  PORT_GENERATIONS_AT,
+  GENERATIONS_AT,
   STATIC,
   STICKY,
 } from '../../../dataplane/tables/fdb-layout.ts';
@@ -135,7 +135,7 @@ describe('an entry', () => {
       const lane = laneOf(1024);
       const entry = insert(lane, key0Of(7), key1Of(7), BITS, valueFor(lane, portOf(7), BITS) | type);
       expect([learned(lane), at(lane, 7), heldLocks(lane)]).toEqual([0, portOf(7), 0]);
-      lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + portOf(7)]!++;
+      lane.i32[lane.fdbCountsAt + GENERATIONS_AT + portOf(7)]!++;
       expect([learned(lane), at(lane, 7), sum(lane), heldLocks(lane)]).toEqual([entry, 900, 1, 0]);
       expect(recount(lane)).toBe(0);
     }
@@ -165,7 +165,7 @@ describe('an entry', () => {
   it('of a flushed generation is absent, and its place is used again', () => {
     const lane = laneOf(1024);
     const entry = put(lane, 7);
-    lane.i32[lane.fdbCountsAt + PORT_GENERATIONS_AT + portOf(7)]!++;
+    lane.i32[lane.fdbCountsAt + GENERATIONS_AT + portOf(7)]!++;
     expect(at(lane, 7)).toBe(0);
     expect(put(lane, 7)).toBe(entry);
     expect([at(lane, 7), sum(lane)]).toEqual([portOf(7), 1]);

@@ -9,7 +9,7 @@ import {
   EVICTED_AT,
   FDB_SUM_AT,
   PORT_COUNTS_AT,
-  PORT_GENERATIONS_AT,
+  GENERATIONS_AT,
   PORT_STATICS_AT,
   STATIC,
   STICKY,
@@ -39,7 +39,7 @@ function counts(rig: Rig, at: number): number {
 }
 
 function flush(rig: Rig, port: number): void {
-  Atomics.add(rig.view.i32, rig.lane.fdbCountsAt + PORT_GENERATIONS_AT + port, 1);
+  Atomics.add(rig.view.i32, rig.lane.fdbCountsAt + GENERATIONS_AT + port, 1);
 }
 
 /** Where a frame to this address goes from port 3. */
