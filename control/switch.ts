@@ -3,6 +3,7 @@
  * Implemented by running/running-switch.ts over real workers, and by simulations in tests. Runs on the main thread; never touches a frame.
  */
 import type { Document, PortDocument } from './config/document.ts';
+import type { TUNNEL_REMOTE_STATES, TunnelRow } from './tunnel-rows.ts';
 
 /** One step of a plan as a person reads it; `subject` is `bridge` or `bridge/port`. */
 export interface PlannedStep {
@@ -77,6 +78,22 @@ export interface FdbRow {
   readonly type: 'learned' | 'static' | 'sticky';
   /** Seconds since the address was last seen as a source; null for static entries. */
   readonly age: number | null;
+  /** The tunnel's far end behind which the address lives; null: not at a tunnel, or at one of its remotes that is not known yet. */
+  readonly remote: string | null;
+  /** The network identifier that frames to it get in place of the tunnel's own; null: the tunnel's own. */
+  readonly vni: number | null;
+}
+
+/** An entry that no frame taught. */
+export interface FdbEntry {
+  readonly bridge: string;
+  readonly vlan: number;
+  readonly mac: string;
+  readonly port: string;
+  readonly type: 'static' | 'sticky';
+  /** Only of tunnels. */
+  readonly remote?: string | undefined;
+  readonly vni?: number | undefined;
 }
 
 export interface FdbFilter {
@@ -183,6 +200,7 @@ export interface BondRow {
 export type BondCommand = 'enable' | 'disable' | 'activate';
 
 export interface DropRow {
+  /** Empty for losses before it is known whose frame it was: at a tunnels' endpoint, whose name `port` then is. */
   readonly bridge: string;
   readonly port: string;
   readonly reason: string;
@@ -217,6 +235,26 @@ export type SwitchEvent =
       readonly port: string;
       readonly active: string | null;
       readonly carrying: readonly string[];
+      readonly reason: string;
+    }
+  /** A remote of a tunnel can be reached again, or no more. */
+  | {
+      readonly type: 'remote-changed';
+      readonly time: string;
+      readonly bridge: string;
+      readonly port: string;
+      readonly remote: string;
+      readonly state: (typeof TUNNEL_REMOTE_STATES)[number];
+      readonly reason: string | null;
+    }
+  /** Another inner MTU is in force at a tunnel. */
+  | {
+      readonly type: 'mtu-changed';
+      readonly time: string;
+      readonly bridge: string;
+      readonly port: string;
+      readonly from: number;
+      readonly to: number;
       readonly reason: string;
     }
   | { readonly type: 'config-applied'; readonly time: string; readonly steps: number };
@@ -261,7 +299,7 @@ export interface Switch {
   /** Throws a RequestError where there is none. */
   port(bridge: string, name: string): PortDetail;
   fdb(filter: FdbFilter): FdbRow[];
-  addFdb(entry: { bridge: string; vlan: number; mac: string; port: string; type: 'static' | 'sticky' }): Promise<void>;
+  addFdb(entry: FdbEntry): Promise<void>;
   deleteFdb(entry: { bridge: string; vlan: number; mac: string }): Promise<void>;
   /** Answers how many entries went. */
   flushFdb(filter: {
@@ -277,6 +315,7 @@ export interface Switch {
   bonds(): BondRow[];
   /** Takes a member out of its bond by hand without loss, lets it in again, or makes it the active one. */
   commandMember(bridge: string, port: string, member: string, command: BondCommand): Promise<void>;
+  tunnels(): TunnelRow[];
   capture(options: CaptureOptions): Capture;
   /** Calls back for every event until the returned function is called. */
   onEvent(listener: (event: SwitchEvent) => void): () => void;

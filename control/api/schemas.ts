@@ -81,6 +81,8 @@ export const fdbRow = z.object({
   port: z.string(),
   type: z.enum(['learned', 'static', 'sticky']),
   age: count.nullable().describe('seconds since the address was last seen as a source'),
+  remote: z.string().nullable().describe('the tunnel’s far end behind which it lives'),
+  vni: count.nullable().describe('the network identifier that frames to it get in place of the tunnel’s own'),
 }) satisfies z.ZodType<FdbRow>;
 
 export const vlanRow = z.object({

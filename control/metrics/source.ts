@@ -4,6 +4,7 @@
  */
 
 import type { BondMemberRow, BondRow } from '../switch.ts';
+import type { TunnelEndpointRow, TunnelRow, TunnelSenderRow } from '../tunnel-rows.ts';
 
 export interface PortSample {
   readonly bridge: string;
@@ -88,11 +89,15 @@ export interface MetricsSource {
   /** Bonds are among them, their members are not. */
   ports(): readonly PortSample[];
   bonds(): readonly BondSample[];
+  tunnels(): readonly TunnelRow[];
+  /** Each once, however many tunnels use it. */
+  tunnelEndpoints(): readonly TunnelEndpointRow[];
+  tunnelSenders(): readonly TunnelSenderRow[];
   bridges(): readonly BridgeSample[];
   /** Addresses forgotten before their time to make room for others, in all bridges. */
   evictions(): number;
   workers(): readonly WorkerSample[];
-  /** Frames lost in the switch; a bond's member is the port `bond/member`. Zero entries may be among them; the text leaves them out. */
+  /** Frames lost in the switch; a bond's member is the port `bond/member`, a tunnels' endpoint is one of no bridge. Zero entries may be among them; the text leaves them out. */
   drops(): readonly LossSample[];
   /** Frames lost before the switch could read them. */
   missed(): readonly LossSample[];

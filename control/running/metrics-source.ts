@@ -52,6 +52,18 @@ export class Metrics implements MetricsSource {
     return bondSamples(this.#base);
   }
 
+  tunnels(): [] {
+    return [];
+  }
+
+  tunnelEndpoints(): [] {
+    return [];
+  }
+
+  tunnelSenders(): [] {
+    return [];
+  }
+
   bridges(): BridgeSample[] {
     return this.#base.book.bridges().map(({ number, model }) => ({
       bridge: model.name,

@@ -14,6 +14,7 @@ import { fromDocument, type Model } from '../model/model.ts';
 import { describe, undoes } from '../plan/describe.ts';
 import { type Action, plan } from '../plan/plan.ts';
 import type * as api from '../switch.ts';
+import type { TunnelRow } from '../tunnel-rows.ts';
 import type { Captures } from './captures.ts';
 import { DeviceKeeper } from './device-keeper.ts';
 import { Executor } from './executor.ts';
@@ -194,13 +195,7 @@ export class RunningSwitch implements api.Switch {
     return show.fdbRows(this.#base, filter);
   }
 
-  async addFdb(entry: {
-    bridge: string;
-    vlan: number;
-    mac: string;
-    port: string;
-    type: 'static' | 'sticky';
-  }): Promise<void> {
+  async addFdb(entry: api.FdbEntry): Promise<void> {
     const { bridge, port, vlan, type } = entry;
     await this.#edit((document) => withFdbEntry(document, bridge, port, { mac: entry.mac, vlan, type }));
   }
@@ -279,6 +274,10 @@ export class RunningSwitch implements api.Switch {
 
   bonds(): api.BondRow[] {
     return bondRows(this.#base);
+  }
+
+  tunnels(): TunnelRow[] {
+    return [];
   }
 
   commandMember(bridge: string, port: string, member: string, command: api.BondCommand): Promise<void> {

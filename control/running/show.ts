@@ -108,7 +108,16 @@ export function fdbRows(base: Foundation, filter: FdbFilter): FdbRow[] {
     if (filter.port !== undefined && filter.port !== port && filter.port !== `${bridge}/${port}`) continue;
     if (filter.vlan !== undefined && filter.vlan !== entry.vlan) continue;
     if (filter.mac !== undefined && filter.mac.toLowerCase() !== entry.mac) continue;
-    rows.push({ bridge, vlan: entry.vlan, mac: entry.mac, port, type: entry.type, age: entry.age });
+    rows.push({
+      bridge,
+      vlan: entry.vlan,
+      mac: entry.mac,
+      port,
+      type: entry.type,
+      age: entry.age,
+      remote: null,
+      vni: null,
+    });
   }
   return rows.sort((a, b) =>
     a.bridge < b.bridge ? -1 : a.bridge > b.bridge ? 1 : a.vlan - b.vlan || (a.mac < b.mac ? -1 : 1),

@@ -45,6 +45,17 @@ function detail(event: SwitchEvent | EventsLost): { subject: string; text: strin
         colour: event.carrying.length === 0 ? 'red' : 'yellow',
       };
     }
+    case 'remote-changed': {
+      const { bridge, port, remote, state, reason } = event;
+      const text = `${remote} is ${state}${reason === null ? '' : `: ${reason}`}`;
+      return { subject: `${bridge}/${port}`, text, colour: state === 'up' ? 'green' : 'red' };
+    }
+    case 'mtu-changed':
+      return {
+        subject: `${event.bridge}/${event.port}`,
+        text: `MTU ${event.from} → ${event.to}: ${event.reason}`,
+        colour: event.to < event.from ? 'yellow' : 'cyan',
+      };
     case 'config-applied':
       return { subject: '', text: `${event.steps} ${event.steps === 1 ? 'step' : 'steps'}`, colour: 'cyan' };
     case 'events-lost':

@@ -17,7 +17,9 @@ describe('reading', () => {
   it.each(['config', 'bridges', 'ports', 'vlans', 'workers', 'drops', 'fdb'] as const)(
     'GET /v1/%s is what the switch says',
     async (what) => {
-      rig.sw.fdbRows = [{ bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned', age: 3 }];
+      rig.sw.fdbRows = [
+        { bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned', age: 3, remote: null, vni: null },
+      ];
       const expected = what === 'fdb' ? rig.sw.fdb({}) : rig.sw[what]();
       expect(await rig.client.get(`/v1/${what}`)).toEqual(expected);
     },
@@ -39,6 +41,8 @@ describe('reading', () => {
         port: 'web',
         type: 'learned',
         age: 0,
+        remote: null,
+        vni: null,
       }),
     );
     expect(await rig.client.get('/v1/fdb')).toHaveLength(5000);
@@ -158,11 +162,22 @@ describe('changing', () => {
       type: 'sticky',
     });
     expect(rig.sw.fdbRows).toEqual([
-      { bridge: 'br0', vlan: 10, mac: '02:00:00:00:00:0a', port: 'web', type: 'sticky', age: null },
+      {
+        bridge: 'br0',
+        vlan: 10,
+        mac: '02:00:00:00:00:0a',
+        port: 'web',
+        type: 'sticky',
+        age: null,
+        remote: null,
+        vni: null,
+      },
     ]);
     await rig.client.send('DELETE', '/v1/bridges/br0/fdb?vlan=10&mac=02:00:00:00:00:0a');
     expect(rig.sw.fdbRows).toEqual([]);
-    rig.sw.fdbRows = [{ bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned', age: 3 }];
+    rig.sw.fdbRows = [
+      { bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned', age: 3, remote: null, vni: null },
+    ];
     expect(await rig.client.send('POST', '/v1/fdb/flush', { bridge: 'br1' })).toEqual({ flushed: 0 });
     expect(await rig.client.send('POST', '/v1/fdb/flush', { port: 'web' })).toEqual({ flushed: 1 });
     const group = await raw('POST', '/v1/bridges/br0/fdb', '{"mac":"01:00:5e:00:00:01","port":"web"}');

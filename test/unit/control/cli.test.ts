@@ -47,7 +47,16 @@ describe('weft show', () => {
   });
 
   it('fdb filters by bridge, port, VLAN and address', async () => {
-    const row = { bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned' as const, age: 65 };
+    const row = {
+      bridge: 'br0',
+      vlan: 10,
+      mac: MAC,
+      port: 'web',
+      type: 'learned' as const,
+      age: 65,
+      remote: null,
+      vni: null,
+    };
     rig.sw.fdbRows = [row, { ...row, vlan: 20, port: 'db' }, { ...row, bridge: 'br1', port: 'up' }];
     expect((await weft(rig, 'show fdb')).out.split('\n')).toHaveLength(5);
     expect((await weft(rig, 'show fdb --port br0/web')).out).toMatch(
@@ -197,10 +206,14 @@ describe('weft port, fdb, save, worker', () => {
 
   it('fdb add, del and flush', async () => {
     expect((await weft(rig, `fdb add web ${MAC} --vlan 10 --sticky`)).code).toBe(0);
-    expect(rig.sw.fdbRows).toEqual([{ bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'sticky', age: null }]);
+    expect(rig.sw.fdbRows).toEqual([
+      { bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'sticky', age: null, remote: null, vni: null },
+    ]);
     expect((await weft(rig, `fdb del br0 ${MAC} --vlan 10`)).code).toBe(0);
     expect(rig.sw.fdbRows).toEqual([]);
-    rig.sw.fdbRows = [{ bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned', age: 1 }];
+    rig.sw.fdbRows = [
+      { bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned', age: 1, remote: null, vni: null },
+    ];
     expect((await weft(rig, 'fdb flush --port br1/web')).out).toBe('0 addresses forgotten\n');
     expect((await weft(rig, 'fdb flush --vlan 10')).out).toBe('1 address forgotten\n');
     expect((await weft(rig, 'fdb flush --vlan 4095')).code).toBe(2);

@@ -13,6 +13,7 @@ import type {
   Capture,
   CapturedFrame,
   CaptureOptions,
+  FdbEntry,
   FdbFilter,
   FdbRow,
   PlannedStep,
@@ -21,6 +22,7 @@ import type {
   Switch,
   SwitchEvent,
 } from '../../../control/switch.ts';
+import type { TunnelRow } from '../../../control/tunnel-rows.ts';
 
 export const TWO_TENANTS: Document = {
   bridges: [
@@ -71,6 +73,7 @@ export class FakeSwitch implements Switch {
   readonly restarted: number[] = [];
   fdbRows: FdbRow[] = [];
   bondRows: BondRow[] = [];
+  tunnelRows: TunnelRow[] = [];
   readonly commands: { bridge: string; port: string; member: string; command: BondCommand }[] = [];
   /** Of every port. */
   settings: PortDetail['settings'] = {};
@@ -171,8 +174,8 @@ export class FakeSwitch implements Switch {
     );
   }
 
-  async addFdb(entry: { bridge: string; vlan: number; mac: string; port: string; type: 'static' | 'sticky' }) {
-    this.fdbRows.push({ ...entry, age: null });
+  async addFdb(entry: FdbEntry) {
+    this.fdbRows.push({ ...entry, age: null, remote: entry.remote ?? null, vni: entry.vni ?? null });
   }
 
   async deleteFdb(entry: { bridge: string; vlan: number; mac: string }) {
@@ -224,6 +227,10 @@ export class FakeSwitch implements Switch {
         frames: 7,
       },
     ];
+  }
+
+  tunnels(): TunnelRow[] {
+    return this.tunnelRows;
   }
 
   bonds(): BondRow[] {
@@ -306,6 +313,9 @@ export function fakeSource(change: Partial<MetricsSource> = {}): MetricsSource {
       }),
     ],
     bonds: () => [],
+    tunnels: () => [],
+    tunnelEndpoints: () => [],
+    tunnelSenders: () => [],
     bridges: () => [{ bridge: 'br0', fdbEntries: 2, fdbLimit: 1024 }],
     evictions: () => 5,
     workers: () => [{ worker: 0, turns: 10, busySeconds: 0.5, restarts: 3, activeFlows: 1, tornReads: 6 }],
