@@ -2,9 +2,8 @@
  * The bonds of a running switch: opens them for their ports, tells each what its members' ports do, and hands them the frames that workers
  * handed up. Made once by open.ts; main thread.
  */
-import { BONDS_MAX, PUNT_RING_BYTES } from '../../dataplane/limits.ts';
-import { BYTE_RING_HEAD_WORDS, ByteRing } from '../../dataplane/memory/byte-ring.ts';
-import { Header, Punt, workerRegion } from '../../dataplane/memory/layout.ts';
+import { BONDS_MAX } from '../../dataplane/limits.ts';
+import { Protocol } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
 import { BondTable } from '../compile/bond-table.ts';
 import type { PortDevice, PortHost, PortOpener } from '../devices/port-device.ts';
@@ -18,12 +17,11 @@ import { BondNews } from './bond-news.ts';
 import type { Counters } from './counters.ts';
 import type { Injector } from './injector.ts';
 import type { PortBook, PortState } from './port-book.ts';
+import type { PuntedFrame, Punts } from './punts.ts';
 
 export class Bonds implements PortOpener {
-  readonly #view: View;
   readonly #book: PortBook;
   readonly #parts: BondParts;
-  readonly #rings: readonly ByteRing[];
   readonly #open = new Map<string, BondDevice>();
 
   constructor(
@@ -31,17 +29,16 @@ export class Bonds implements PortOpener {
     book: PortBook,
     counters: Counters,
     injector: Injector,
+    punts: Punts,
     emit: (event: SwitchEvent) => void,
     memory: BondMemory | null = null,
   ) {
-    this.#view = view;
     this.#book = book;
     const news = new BondNews({ view, book, injector, emit });
-    const [table, hearAll, now] = [new BondTable(view), () => this.drain(), () => performance.now()];
+    const [table, hearAll, now] = [new BondTable(view), () => punts.drain(), () => performance.now()];
     this.#parts = { table, book, counters, injector, news, memory, hearAll, now };
-    this.#rings = Array.from({ length: view.layout.workers }, (_, worker) => {
-      return new ByteRing(view.i32, workerRegion(view.layout, Header.PUNT_AT, worker), PUNT_RING_BYTES);
-    });
+    for (const protocol of [Protocol.SLOW, Protocol.NEIGHBOURS, Protocol.ANSWERS])
+      punts.hear(protocol, (frame) => this.#receive(frame));
   }
 
   /** A bond's device. Rejects with a DeviceError when there are too many. */
@@ -89,19 +86,11 @@ export class Bonds implements PortOpener {
     return this.#open.get(`${bridge}/${name}`);
   }
 
-  /** Gives every frame that workers handed up to the bond whose member received it. */
-  drain(): void {
-    const { i32, u8 } = this.#view;
-    for (const ring of this.#rings) {
-      for (let record = ring.peek(); record >= 0; record = ring.peek()) {
-        const state = this.#book.byNumber(i32[record + Punt.PORT]!);
-        const at = (record + BYTE_RING_HEAD_WORDS) << 2;
-        const frame = u8.slice(at, at + i32[record + Punt.BYTES]!);
-        ring.release(record);
-        if (state === undefined || state.model.memberOf === null) continue;
-        this.#open.get(`${state.bridge}/${state.model.memberOf}`)?.receive(nameIn(state.model), frame);
-      }
-    }
+  /** Gives a frame that a worker handed up to the bond whose member received it. */
+  #receive({ port, bytes }: PuntedFrame): void {
+    const state = this.#book.byNumber(port);
+    if (state === undefined || state.model.memberOf === null) return;
+    this.#open.get(`${state.bridge}/${state.model.memberOf}`)?.receive(nameIn(state.model), bytes);
   }
 
   /** Carries out what somebody orders. Throws a RequestError. */

@@ -29,6 +29,7 @@ import { otherNamespaces, removeLeftovers, usedNamespaces } from './leftovers.ts
 import { Metrics } from './metrics-source.ts';
 import { makeOpeners } from './openers.ts';
 import { PortBook } from './port-book.ts';
+import { Punts } from './punts.ts';
 import { RunningSwitch } from './running-switch.ts';
 
 /** Long enough for `ready` to be told first. */
@@ -65,7 +66,8 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const injector = new Injector(view, () => native.kick(0));
   const announcer = new Announcer(book, injector);
   const memory = new BondMemory(options.socket, options.log);
-  const bonds = new Bonds(view, book, counters, injector, (event) => base.emit(event), memory);
+  const punts = new Punts(view);
+  const bonds = new Bonds(view, book, counters, injector, punts, (event) => base.emit(event), memory);
   const base = new Foundation({
     view,
     native,
@@ -91,7 +93,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   });
   const captures = new Captures(view, () => base.pool);
   base.idle = IDLES[model.workers.idle];
-  base.pool = openPool(base, model, captures);
+  base.pool = openPool(base, model, captures, punts);
   const running = new RunningSwitch(base, captures, document, {
     file: options.file,
     keepDevices: options.keepDevices ?? false,
@@ -134,7 +136,7 @@ function openArena(native: Addon, model: Model, log: Log): View {
   return new View(arena);
 }
 
-function openPool(base: Foundation, model: Model, captures: Captures): WorkerPool {
+function openPool(base: Foundation, model: Model, captures: Captures, punts: Punts): WorkerPool {
   const { log, book } = base;
   return new WorkerPool({
     count: model.workers.count,
@@ -149,7 +151,7 @@ function openPool(base: Foundation, model: Model, captures: Captures): WorkerPoo
       captures: captures.orders(),
     }),
     onDeath: () => {},
-    onPunted: () => base.bonds.drain(),
+    onPunted: () => punts.drain(),
     onRestart: (worker, reason) =>
       base.emit({ type: 'worker-restarted', time: new Date().toISOString(), worker, reason }),
     onMoved: ({ key0, key1, bridge, from, to }) => {

@@ -78,7 +78,7 @@ function sift(lane: Lane, list: number, n: number, port: number, word: number): 
     }
     const isGroup = (i32[i32[facts + Fact.HEAD_AT]! >> 2]! & 1) !== 0;
     if ((word & MEMBER_PUNTS_NEIGHBOURS) !== 0 && isNeighbours(lane, facts, record))
-      punt(lane, facts, port, isGroup ? Protocol.NEIGHBOURS : Protocol.ANSWERS);
+      punt(lane, facts, port, isGroup ? Protocol.NEIGHBOURS : Protocol.ANSWERS, 0, 0);
     if ((word & MEMBER_PUNTS_SLOW) !== 0 && isSlow(lane, facts)) {
       countReceived(lane, facts, port);
       puntSlow(lane, facts, port);

@@ -14,7 +14,7 @@ const SLOW_TYPE_LE = 0x0988;
 
 /** Hands a frame of `port` up; counts it as handed up, or as one too many. */
 export function puntSlow(lane: Lane, facts: number, port: number): void {
-  if (punt(lane, facts, port, Protocol.SLOW)) count(lane, port, PortCell.PUNTED, 1);
+  if (punt(lane, facts, port, Protocol.SLOW, 0, 0)) count(lane, port, PortCell.PUNTED, 1);
   else drop(lane, port, Drop.PUNT_LIMITED);
 }
 

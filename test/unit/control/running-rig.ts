@@ -15,6 +15,7 @@ import { Injector } from '../../../control/running/injector.ts';
 import { KernelLosses } from '../../../control/running/kernel-losses.ts';
 import { LinkKeeper } from '../../../control/running/link-keeper.ts';
 import { PortBook } from '../../../control/running/port-book.ts';
+import { Punts } from '../../../control/running/punts.ts';
 import type { SwitchEvent } from '../../../control/switch.ts';
 import type { NewOrder, WorkerPool } from '../../../control/workers/pool.ts';
 import { plainArena } from '../../../dataplane/memory/layout.ts';
@@ -89,6 +90,7 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
     book,
     counters,
     new Injector(view, () => undefined),
+    new Punts(view),
     (event) => base.emit(event),
     memory,
   );
