@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { WORKERS_MAX } from '../../dataplane/limits.ts';
 import { bondKeys } from './bond-schema.ts';
 import { memoryKeys, netdevKeys, socketKeys, vhostUserKeys } from './kind-keys.ts';
+import { farKeys, geneveKeys, greKeys, vxlanKeys } from './tunnel-schema.ts';
 import {
   AGEING_MAX,
   addressValue,
@@ -30,10 +31,21 @@ import {
   vlanListValue,
 } from './values.ts';
 
-/** Kinds that this version builds. */
-export const PORT_KINDS = ['tap', 'netdev', 'vhost-user', 'socket', 'bond', 'patch', 'memory', 'null', 'pcap'] as const;
-/** Kinds that the design names and later versions build. */
-export const LATER_KINDS = ['vxlan', 'geneve', 'gre'] as const;
+/** In the order in which people read them. */
+export const PORT_KINDS = [
+  'tap',
+  'netdev',
+  'vhost-user',
+  'socket',
+  'bond',
+  'vxlan',
+  'geneve',
+  'gre',
+  'patch',
+  'memory',
+  'null',
+  'pcap',
+] as const;
 export const VLAN_MODES = ['access', 'trunk', 'native-tagged', 'native-untagged', 'dot1q-tunnel'] as const;
 /** `never` is Open vSwitch's word; `no` means the same. */
 export const PRIORITY_TAGS = ['never', 'no', 'if-nonzero', 'always'] as const;
@@ -62,6 +74,7 @@ export const fdbEntrySchema = strict('a static entry', {
   mac: macValue,
   vlan: integer(0, 4094).optional(),
   type: z.enum(['static', 'sticky']).optional(),
+  ...farKeys,
 });
 
 const common = {
@@ -93,6 +106,9 @@ export const netdevSchema = strict('a netdev port', { ...common, ...netdevKeys }
 export const vhostUserSchema = strict('a vhost-user port', { ...common, ...vhostUserKeys });
 export const socketSchema = strict('a socket port', { ...common, ...socketKeys });
 export const bondSchema = strict('a bond', { ...common, ...bondKeys });
+export const vxlanSchema = strict('a vxlan port', { ...common, ...vxlanKeys });
+export const geneveSchema = strict('a geneve port', { ...common, ...geneveKeys });
+export const greSchema = strict('a gre port', { ...common, ...greKeys });
 export const patchSchema = strict('a patch port', { ...common, kind: z.literal('patch'), peer: peerValue });
 export const memorySchema = strict('a memory port', { ...common, ...memoryKeys });
 export const nullSchema = strict('a null port', { ...common, kind: z.literal('null') });
@@ -109,6 +125,9 @@ export const portSchema = z.discriminatedUnion('kind', [
   vhostUserSchema,
   socketSchema,
   bondSchema,
+  vxlanSchema,
+  geneveSchema,
+  greSchema,
   patchSchema,
   memorySchema,
   nullSchema,
@@ -146,6 +165,7 @@ export type NetdevDocument = z.infer<typeof netdevSchema>;
 export type VhostUserDocument = z.infer<typeof vhostUserSchema>;
 export type SocketDocument = z.infer<typeof socketSchema>;
 export type BondDocument = z.infer<typeof bondSchema>;
+export type TunnelDocument = z.infer<typeof vxlanSchema> | z.infer<typeof geneveSchema> | z.infer<typeof greSchema>;
 export type PatchDocument = z.infer<typeof patchSchema>;
 export type PcapDocument = z.infer<typeof pcapSchema>;
 export type VlanDocument = z.infer<typeof vlanSchema>;

@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 import type { Problem } from '../errors.ts';
 import { MEMBER_KINDS } from './bond-schema.ts';
-import { LATER_KINDS, PORT_KINDS } from './document.ts';
+import { PORT_KINDS } from './document.ts';
 
 type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;
@@ -85,16 +85,14 @@ export function wrongKind(kind: unknown): string {
   const built = `allowed: ${PORT_KINDS.join(', ')}`;
   if (kind === undefined) return `is missing (${built})`;
   if (typeof kind !== 'string') return `found ${shown(kind)} (${built})`;
-  if ((LATER_KINDS as readonly string[]).includes(kind)) return `kind ${kind} is not built yet (${built})`;
-  return `${shown(kind)} is not a kind of port${didYouMean(kind, [...PORT_KINDS, ...LATER_KINDS])} (${built})`;
+  return `${shown(kind)} is not a kind of port${didYouMean(kind, PORT_KINDS)} (${built})`;
 }
 
 /** The same of a bond's member. */
 function wrongMemberKind(kind: unknown): string {
   const allowed = `members can be ${MEMBER_KINDS.join(', ')}`;
   if (kind === undefined) return `is missing (${allowed})`;
-  const known = [...PORT_KINDS, ...LATER_KINDS] as readonly unknown[];
-  if (known.includes(kind)) return `a ${kind} can’t be a member of a bond (${allowed})`;
+  if ((PORT_KINDS as readonly unknown[]).includes(kind)) return `a ${kind} can’t be a member of a bond (${allowed})`;
   return `found ${shown(kind)}${typeof kind === 'string' ? didYouMean(kind, MEMBER_KINDS) : ''} (${allowed})`;
 }
 

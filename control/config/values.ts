@@ -1,6 +1,6 @@
 /**
  * The scalar values of a document, each as a zod schema whose message says what was found and what is allowed.
- * Called by document.ts only. Nothing here changes a value: a document stays as its author wrote it.
+ * Called by document.ts and the schemas of single kinds. Nothing here changes a value: a document stays as its author wrote it.
  */
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { z } from 'zod';
@@ -20,7 +20,7 @@ const SOCKET_BYTES_MAX = 107;
 const NAME_MAX = 63;
 
 /** A schema that adds one message where `wrong` answers one. */
-function checked<T extends z.ZodType>(base: T, wrong: (value: z.output<T>) => string | null): T {
+export function checked<T extends z.ZodType>(base: T, wrong: (value: z.output<T>) => string | null): T {
   return base.superRefine((value, context) => {
     const message = wrong(value as z.output<T>);
     if (message !== null) context.addIssue({ code: 'custom', message });

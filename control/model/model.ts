@@ -4,10 +4,12 @@
  * Plain readonly data without undefined: two models are the same exactly when their JSON is the same.
  */
 import type { BondDocument, Document, PortDocument, WorkersDocument } from '../config/document.ts';
-import { parseListen, parseSpeed } from '../config/values.ts';
+import { MTU_MAX, parseListen, parseSpeed } from '../config/values.ts';
 import type { BondSettings } from './bond.ts';
 import { bondSettings, memberCommon, memberDocument } from './bond-document.ts';
 import { defaultMac, normalMac, reservedIndex } from './mac.ts';
+import { isTunnelKind, type TunnelKind, type TunnelSettings } from './tunnel.ts';
+import { farOf, tunnelSettings, tunnelVlan } from './tunnel-document.ts';
 import { type VlanModel, vlanModel } from './vlan.ts';
 
 export const DEFAULT_AGEING = 300;
@@ -27,6 +29,10 @@ export interface FdbEntryModel {
   readonly mac: string;
   readonly vlan: number;
   readonly type: 'static' | 'sticky';
+  /** Of a tunnel only: behind whom the address is. */
+  readonly remote?: string | null;
+  /** And in which network there; null: the port's own. */
+  readonly vni?: number | null;
 }
 
 export interface FloodModel {
@@ -107,6 +113,12 @@ export interface BondModel extends CommonModel {
   readonly settings: BondSettings;
 }
 
+/** A port over UDP/IP or GRE. Its `mtu` is MTU_MAX where the document says none: the device finds out what fits. */
+export interface TunnelModel extends CommonModel {
+  readonly kind: TunnelKind;
+  readonly settings: TunnelSettings;
+}
+
 export interface PatchModel extends CommonModel {
   readonly kind: 'patch';
   readonly peer: { readonly bridge: string; readonly port: string };
@@ -132,6 +144,7 @@ export type PortModel =
   | VhostUserModel
   | SocketModel
   | BondModel
+  | TunnelModel
   | PatchModel
   | MemoryModel
   | NullModel
@@ -154,6 +167,10 @@ export interface Model {
   /** null: off. */
   readonly metrics: { readonly host: string; readonly port: number } | null;
   readonly bridges: readonly BridgeModel[];
+}
+
+export function isTunnel(port: PortModel): port is TunnelModel {
+  return isTunnelKind(port.kind);
 }
 
 function listOf(value: string | readonly string[] | undefined): readonly string[] {
@@ -185,17 +202,18 @@ function fdbModel(port: PortDocument, vlan: VlanModel): FdbEntryModel[] {
     mac: normalMac(entry.mac)!,
     vlan: entry.vlan ?? vlan.tag ?? 0,
     type: entry.type ?? ('static' as const),
+    ...(isTunnelKind(port.kind) ? farOf(entry) : {}),
   }));
   return entries.sort((a, b) => a.vlan - b.vlan || (a.mac < b.mac ? -1 : 1));
 }
 
 function commonModel(port: PortDocument): CommonModel {
-  const vlan = vlanModel(port.vlan);
+  const vlan = 'vlans' in port ? tunnelVlan(port) : vlanModel(port.vlan);
   return {
     name: port.name,
     memberOf: null,
     vlan,
-    mtu: port.mtu ?? DEFAULT_MTU,
+    mtu: port.mtu ?? (isTunnelKind(port.kind) ? MTU_MAX : DEFAULT_MTU),
     speed: port.speed === undefined ? null : parseSpeed(port.speed),
     flood: floodModel(port.flood),
     protected: port.protected ?? false,
@@ -250,6 +268,10 @@ function kindModel(
       const [peerBridge, peerPort] = port.peer.split('/') as [string, string];
       return { ...common, kind: port.kind, peer: { bridge: peerBridge, port: peerPort } };
     }
+    case 'vxlan':
+    case 'geneve':
+    case 'gre':
+      return { ...common, kind: port.kind, settings: tunnelSettings(port) };
     case 'pcap':
       return { ...common, kind: port.kind, read: port.read ?? null, write: port.write ?? null };
     default:

@@ -1,6 +1,7 @@
 /** A tunnel's part of the model: what a port of kind vxlan, geneve or gre has beside what all ports have. Everybody reads it; nobody changes it. */
 
-export type TunnelKind = 'vxlan' | 'geneve' | 'gre';
+export const TUNNEL_KINDS = ['vxlan', 'geneve', 'gre'] as const;
+export type TunnelKind = (typeof TUNNEL_KINDS)[number];
 
 export interface TunnelSettings {
   readonly kind: TunnelKind;
@@ -27,4 +28,8 @@ export interface TunnelSettings {
   readonly clampMss: boolean;
   /** Remotes that may be learned. */
   readonly remoteLimit: number;
+}
+
+export function isTunnelKind(kind: unknown): kind is TunnelKind {
+  return (TUNNEL_KINDS as readonly unknown[]).includes(kind);
 }

@@ -2,12 +2,12 @@
  * Actions as a person reads them, for `--dry-run`, the API's answer and the log; and what an apply would undo.
  * Pure; called by the running switch on the main thread.
  */
-import type { BondSettings } from '../model/bond.ts';
-import type { FdbEntryModel, FloodModel, Model, PortModel } from '../model/model.ts';
+import { type FdbEntryModel, type FloodModel, isTunnel, type Model, type PortModel } from '../model/model.ts';
 import { describeVlan, type VlanModel } from '../model/vlan.ts';
 import type { PlannedStep } from '../switch.ts';
 import { bondChanges, describeBond } from './describe-bond.ts';
 import { type Action, plan } from './plan.ts';
+import { describeTunnel, tunnelChanges } from './tunnel-changes.ts';
 
 /** Keys as the document writes them. */
 const WRITTEN: Readonly<Record<string, string>> = {
@@ -45,11 +45,17 @@ function describeValue(key: string, value: unknown): string {
   return value === null || value === undefined ? 'none' : String(value);
 }
 
+/** What bonds and tunnels keep apart from their ports' common keys. */
+function settingsChanges(before: PortModel, after: PortModel): string[] {
+  if (before.kind === 'bond' && after.kind === 'bond') return bondChanges(before.settings, after.settings);
+  return isTunnel(before) && isTunnel(after) ? tunnelChanges(before.settings, after.settings) : [];
+}
+
 function describeChange(keys: readonly string[], before: object, after: object): string {
   const [a, b] = [before as Record<string, unknown>, after as Record<string, unknown>];
   return keys
     .flatMap((key) => {
-      if (key === 'settings') return bondChanges(a[key] as BondSettings, b[key] as BondSettings);
+      if (key === 'settings') return settingsChanges(before as PortModel, after as PortModel);
       const [from, to] = [describeValue(key, a[key]), describeValue(key, b[key])];
       return [from === to ? `${WRITTEN[key] ?? key} changes` : `${WRITTEN[key] ?? key} ${from} → ${to}`];
     })
@@ -83,6 +89,10 @@ function describeOwn(port: PortModel): string {
     }
     case 'bond':
       return describeBond(port.settings);
+    case 'vxlan':
+    case 'geneve':
+    case 'gre':
+      return describeTunnel(port.settings);
     case 'patch':
       return `patch to ${port.peer.bridge}/${port.peer.port}`;
     case 'pcap':

@@ -7,7 +7,8 @@
  * go before their bridge. Then bridges come before the ports in them. Live changes lie between: they may need what a
  * deletion freed, and an added port may need what a change gave up.
  */
-import type { BridgeModel, Model, PortModel } from '../model/model.ts';
+import { type BridgeModel, isTunnel, type Model, type PortModel } from '../model/model.ts';
+import { recreatesTunnel } from './tunnel-changes.ts';
 
 export type BridgeSettings = Omit<BridgeModel, 'ports'>;
 
@@ -34,7 +35,7 @@ export const LIVE_KEYS = [
 ] as const;
 export type LiveKey = (typeof LIVE_KEYS)[number];
 
-/** What makes it another port: the old one goes, a new one comes. */
+/** What makes it another port: the old one goes, a new one comes. Of a tunnel's `settings` some do (tunnel-changes.ts). */
 export const RECREATE_KEYS = [
   'kind',
   'memberOf',
@@ -51,7 +52,7 @@ export const RECREATE_KEYS = [
   'read',
   'write',
 ] as const;
-export type RecreateKey = (typeof RECREATE_KEYS)[number];
+export type RecreateKey = (typeof RECREATE_KEYS)[number] | 'settings';
 
 /** What the running daemon cannot change; `workers.idle` it can. */
 export type RestartKey = 'workers.count' | 'workers.cpus' | 'workers.io' | 'api.socket' | 'metrics.listen';
@@ -142,9 +143,16 @@ function givesUp(action: Extract<Action, { type: 'change-port' }>): boolean {
   return lost(before.addresses, after.addresses) || lost(before.gateways, after.gateways);
 }
 
+/** What makes `after` another port than `before`. Another kind is one whatever else differs, which is not worth a word. */
+function recreateKeys(before: PortModel, after: PortModel): readonly RecreateKey[] {
+  if (before.kind !== after.kind) return ['kind'];
+  const keys = changed(RECREATE_KEYS, before, after);
+  if (!isTunnel(before) || !isTunnel(after) || !recreatesTunnel(before.settings, after.settings)) return keys;
+  return [...keys, 'settings'];
+}
+
 function planPort(steps: Steps, bridge: string, before: PortModel, after: PortModel): void {
-  // Another kind is another port: what else differs is not worth a word.
-  const recreate = before.kind === after.kind ? changed(RECREATE_KEYS, before, after) : (['kind'] as const);
+  const recreate = recreateKeys(before, after);
   if (recreate.length > 0) {
     steps.deletePorts.push({ type: 'delete-port', bridge, port: before, recreate, after });
     steps.addPorts.push({ type: 'add-port', bridge, port: after, recreate: true });

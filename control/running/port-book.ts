@@ -71,6 +71,9 @@ const KINDS: Readonly<Record<PortModel['kind'], number>> = {
   null: PortKind.NULL,
   patch: PortKind.PATCH,
   bond: PortKind.BOND,
+  vxlan: PortKind.VXLAN,
+  geneve: PortKind.GENEVE,
+  gre: PortKind.GRE,
 };
 
 /** Bits of TUN_F_* (linux/if_tun.h) as what an egress takes unfinished. */

@@ -163,12 +163,6 @@ bridges:
 });
 
 describe('kinds of port', () => {
-  it.each(['vxlan', 'geneve', 'gre'])('%s is not built yet', (kind) => {
-    expect(portProblems(`{ name: p, kind: ${kind}, anything: 3 }`)).toEqual([
-      `kind: kind ${kind} is not built yet (allowed: tap, netdev, vhost-user, socket, bond, patch, memory, null, pcap)`,
-    ]);
-  });
-
   it.each([
     ['{ name: p, kind: tup }', 'kind: "tup" is not a kind of port; did you mean "tap"?'],
     ['{ name: p }', 'kind: is missing (allowed: tap'],
