@@ -31,3 +31,12 @@ export function countResidence(lane: Lane, port: number, frames: number): void {
   lane.f64[at + bucket] = lane.f64[at + bucket]! + frames;
   lane.f64[at + RESIDENCE_SUM_CELL] = lane.f64[at + RESIDENCE_SUM_CELL]! + frames * ns;
 }
+
+/** Remembers how many frames came from which port, for settle.ts after they are sent. */
+export function remember(lane: Lane, port: number, frames: number): void {
+  const k = lane.pastCount;
+  if (frames === 0 || 2 * k + 1 >= lane.past.length) return;
+  lane.past[2 * k] = port;
+  lane.past[2 * k + 1] = frames;
+  lane.pastCount = k + 1;
+}

@@ -71,7 +71,7 @@ export class Injector {
     i32[facts + Fact.WIRE_BYTES] = i32[facts + Fact.LENGTH]!;
     i32[facts + Fact.HOPS] = 0;
     count(lane, port, PortCell.INJECTED, 1);
-    resolve(lane, slot, port);
+    resolve(lane, slot, port, port);
   }
 }
 

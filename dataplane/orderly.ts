@@ -30,6 +30,7 @@ export class Orderly {
   readonly #syncs: { readonly id: number; turns: number }[] = [];
   #toldMoves = 0;
   #toldPunts = 0;
+  #toldStrangers = 0;
   stopped = false;
   /** How to wait: a number of Idle (idle.ts). */
   idle = 0;
@@ -130,6 +131,15 @@ export class Orderly {
     if (punted === this.#toldPunts) return;
     this.#toldPunts = punted;
     this.#answer({ type: 'punted' });
+  }
+
+  /** Tells who sent to a tunnel without being one of its remotes: one a turn, so that a storm of them costs few messages. */
+  tellStrangers(): void {
+    const { lane } = this.#turn;
+    const count = (lane.strangers - this.#toldStrangers) | 0;
+    if (count === 0) return;
+    this.#toldStrangers = lane.strangers;
+    this.#answer({ type: 'stranger', port: lane.strangerPort, address: [...lane.stranger], count });
   }
 
   #done(id: number, result: number): void {

@@ -35,6 +35,7 @@ export interface StaticEntry {
   readonly key1: number;
   readonly bits: number;
   readonly bridge: number;
+  /** A destination: a port, or a tunnel's remote. */
   readonly port: number;
   /** STATIC, STICKY or 0 of tables/fdb-layout.ts. */
   readonly type: number;
@@ -65,6 +66,8 @@ export type Answer =
     }
   /** `result`: 0 or a count; below zero it is −errno. */
   | { readonly type: 'done'; readonly id: number; readonly result: number }
+  /** A datagram came to this tunnel from an address (four words, as they lie in a packet) that is none of its remotes'. The last of `count`. */
+  | { readonly type: 'stranger'; readonly port: number; readonly address: readonly number[]; readonly count: number }
   /** Frames wait in its ring of punts. */
   | { readonly type: 'punted' }
   | {
@@ -72,6 +75,7 @@ export type Answer =
       readonly key0: number;
       readonly key1: number;
       readonly bridge: number;
+      /** Destinations. */
       readonly from: number;
       readonly to: number;
       /** Moves since the last such message, this one included. */

@@ -42,15 +42,6 @@ export function settleResidence(lane: Lane): void {
   lane.pastCount = 0;
 }
 
-/** Remembers how many frames came from which port, for settleResidence after they are sent. */
-export function remember(lane: Lane, port: number, frames: number): void {
-  const k = lane.pastCount;
-  if (frames === 0 || 2 * k + 1 >= lane.past.length) return;
-  lane.past[2 * k] = port;
-  lane.past[2 * k + 1] = frames;
-  lane.pastCount = k + 1;
-}
-
 /**
  * Empties the lists that a dead worker left, and counts what stood in them as lost: a successor must send none of it, since its slots are
  * about to be used again. What the native turn had sent when the worker died before it could settle counts as lost too.

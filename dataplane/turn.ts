@@ -2,7 +2,7 @@
  * One turn of a worker without its waiting: transmit, clock, receive, forward. The same code runs in a worker's loop, in simulation and
  * in benches, which call `turn()` by hand. What is native comes in as an `Edge`; script ports are served around it.
  */
-import { count, drop } from './counters.ts';
+import { count, drop, remember } from './counters.ts';
 import { Drop } from './drop.ts';
 import type { Injector } from './inject.ts';
 import { LIST_COUNT_MAX, RECEIVE_SLOTS_COUNT, TURN_ENTRIES_MAX } from './limits.ts';
@@ -15,16 +15,21 @@ import {
   FACT_WORDS_SHIFT,
   Fact,
   Flag,
+  PORT_WORDS,
   PortCell,
   Queue,
 } from './memory/layout.ts';
+import { forwardArrivals } from './path/arrival.ts';
 import { publishFlows } from './path/flows.ts';
 import { forward, forwardPatches } from './path/forward.ts';
-import { bondOf, forwardMember } from './path/member.ts';
+import { forwardMember } from './path/member.ts';
 import type { ScriptPort } from './ports/script-port.ts';
-import { publishTornReads, remember, settle, settleResidence } from './settle.ts';
+import { publishTornReads, settle, settleResidence } from './settle.ts';
+import { MEMBER_PORT_MASK } from './tables/bond-layout.ts';
 import { FDB_SUM_AT } from './tables/fdb-layout.ts';
 import { sweep } from './tables/fdb-sweep.ts';
+import { PortFlag, PortWord } from './tables/port-layout.ts';
+import { ENDPOINT } from './tables/tunnel-layout.ts';
 
 /** The native half of a turn: sends lists, writes the clock into the control block, receives. Frames received, or −errno. */
 export interface Edge {
@@ -144,14 +149,29 @@ export class Turn {
       const list = lane.receiveListAt + i32[batch + Batch.FIRST]!;
       let n = i32[batch + Batch.COUNT]!;
       for (let t = 0; t < this.#taps.length; t++) n = this.#taps[t]!.received(lane, list, n, port);
-      const bond = bondOf(lane, port);
-      if (bond === 0) forward(lane, list, n, port);
-      else forwardMember(lane, list, n, port, bond);
+      this.#enter(list, n, port);
       if (lane.patchesCount > 0) forwardPatches(lane);
-      remember(lane, bond === 0 ? port : bond, n);
       total += n;
     }
     return total;
+  }
+
+  /** By a port of a bridge, a bond's member, or a tunnel's endpoint. */
+  #enter(list: number, n: number, port: number): void {
+    const { lane } = this;
+    const word = lane.i32[lane.membersAt + port]!;
+    if (word === 0) {
+      // What comes by a tunnel's own number is control's: it tells nothing of who lives where.
+      const flags = lane.i32[lane.portsAt + port * PORT_WORDS + PortWord.FLAGS]!;
+      forward(lane, list, n, port, (flags & PortFlag.TUNNEL) === 0 ? port : 0);
+      remember(lane, port, n);
+    } else if ((word & ENDPOINT) !== 0) {
+      forwardArrivals(lane, list, n, port, word);
+    } else {
+      const bond = word & MEMBER_PORT_MASK;
+      forwardMember(lane, list, n, port, bond);
+      remember(lane, bond, n);
+    }
   }
 
   /** Busy time and residence: what the last turn received was sent by now. */

@@ -18,6 +18,8 @@ import { Turn } from './turn.ts';
 
 /** How often a moved address is told at the most. */
 const MOVED_EVERY_MS = 50;
+/** How often an unknown sender is told. */
+const STRANGER_EVERY_MS = 10;
 const ENGINE_TRIES = 2000;
 
 /** The task: stands by, serves, and resolves with why it ended. Throws when the worker broke. */
@@ -90,6 +92,7 @@ function loop(turn: Turn, orderly: Orderly, orders: MessagePort): void {
   const now = lane.blockCellsAt + BlockCell.NOW_NS;
   let busyNs = f64[now]!;
   let movedMs = 0;
+  let strangerMs = 0;
   for (;;) {
     const received = turn.turn();
     if (received < 0) throw new Error(`the native turn failed (errno ${-received})`);
@@ -101,6 +104,10 @@ function loop(turn: Turn, orderly: Orderly, orders: MessagePort): void {
     if (lane.moves !== 0 && (i32[blockAt + Block.NOW_MS]! - movedMs) >>> 0 >= MOVED_EVERY_MS) {
       movedMs = i32[blockAt + Block.NOW_MS]!;
       orderly.tellMoves();
+    }
+    if (lane.strangers !== 0 && (i32[blockAt + Block.NOW_MS]! - strangerMs) >>> 0 >= STRANGER_EVERY_MS) {
+      strangerMs = i32[blockAt + Block.NOW_MS]!;
+      orderly.tellStrangers();
     }
     const restless = received > 0 || orderly.isRestless() || turn.hasWork();
     i32[blockAt + Block.WAIT_MS] = restless ? 0 : waitFor(orderly.idle, f64[now]! - busyNs);

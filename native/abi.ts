@@ -3,6 +3,7 @@
 import { Drop } from '../dataplane/drop.ts';
 import * as limits from '../dataplane/limits.ts';
 import * as layout from '../dataplane/memory/layout.ts';
+import * as tunnels from '../dataplane/memory/tunnel-words.ts';
 
 const SECTIONS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   Header: layout.Header,
@@ -13,16 +14,16 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   Refused: layout.Refused,
   Fact: layout.Fact,
   Flag: layout.Flag,
-  RemoteWord: layout.RemoteWord,
-  Arrival: layout.Arrival,
-  Outer: layout.Outer,
+  RemoteWord: tunnels.RemoteWord,
+  Arrival: tunnels.Arrival,
+  Outer: tunnels.Outer,
 };
 
 const SIZES: Readonly<Record<string, number>> = {
   ARENA_MAGIC: layout.ARENA_MAGIC,
   ARENA_VERSION: layout.ARENA_VERSION,
-  ARRIVAL_BAD: layout.ARRIVAL_BAD,
-  ARRIVAL_CRITICAL: layout.ARRIVAL_CRITICAL,
+  ARRIVAL_BAD: tunnels.ARRIVAL_BAD,
+  ARRIVAL_CRITICAL: tunnels.ARRIVAL_CRITICAL,
   BATCH_COUNT_MAX: limits.BATCH_COUNT_MAX,
   BLOCK_CELLS_AT: layout.BLOCK_CELLS_AT,
   DESTINATIONS_COUNT: limits.DESTINATIONS_COUNT,

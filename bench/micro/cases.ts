@@ -52,7 +52,7 @@ function makeBatch(): Rig {
     receiveFrame(rig.lane, 1, frame, null);
   }
   closeBatch(rig.lane, 1, 0);
-  forwardByStages(rig.lane, rig.lane.receiveListAt, BATCH, 1);
+  forwardByStages(rig.lane, rig.lane.receiveListAt, BATCH, 1, 1);
   empty(rig);
   return rig;
 }
@@ -86,7 +86,7 @@ function stageCases(): Case[] {
       return lane.touched;
     }),
     of('learn', `${batch}: known sources`, BATCH, () => {
-      learn(lane, list, BATCH, 1);
+      learn(lane, list, BATCH, 1, 1);
       return lane.moves;
     }),
     of('decide', `${batch}: known destination`, BATCH, () => decide(lane, list, BATCH, 1)),
@@ -96,12 +96,12 @@ function stageCases(): Case[] {
       return 0;
     }),
     of('stages', `${batch}: all seven`, BATCH, () => {
-      forwardByStages(lane, list, BATCH, 1);
+      forwardByStages(lane, list, BATCH, 1, 1);
       empty(rig);
       return 0;
     }),
     of('express', `${batch}: the short way`, BATCH, () => {
-      const done = express(lane, list, BATCH, 1) ? 1 : 0;
+      const done = express(lane, list, BATCH, 1, 1) ? 1 : 0;
       empty(rig);
       return done;
     }),

@@ -152,6 +152,7 @@ function openPool(base: Foundation, model: Model, captures: Captures, punts: Pun
     }),
     onDeath: () => {},
     onPunted: () => punts.drain(),
+    onStranger: () => {},
     onRestart: (worker, reason) =>
       base.emit({ type: 'worker-restarted', time: new Date().toISOString(), worker, reason }),
     onMoved: ({ key0, key1, bridge, from, to }) => {

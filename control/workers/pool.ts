@@ -24,6 +24,8 @@ export interface PoolOptions {
   onRestart(index: number, reason: string): void;
   /** Frames wait in a worker's ring of punts. */
   onPunted(): void;
+  /** A datagram came to the tunnel `port` from an address, four words as they lie in a packet, that is none of its remotes'. */
+  onStranger(port: number, address: readonly number[], count: number): void;
   onMoved(moved: Extract<Answer, { type: 'moved' }>): void;
   onFailedAttachments(index: number, failed: readonly { readonly port: number; readonly error: number }[]): void;
 }
@@ -217,6 +219,9 @@ export class WorkerPool {
         break;
       case 'punted':
         this.#options.onPunted();
+        break;
+      case 'stranger':
+        this.#options.onStranger(answer.port, answer.address, answer.count);
         break;
       case 'moved':
         this.#options.onMoved(answer);

@@ -17,6 +17,7 @@ import {
   TABLE_FLOOD_POOL_AT,
   TABLE_MEMBERSHIP_AT,
   TABLE_PORTS_AT,
+  TABLE_VNIS_AT,
   workerRegion,
 } from './layout.ts';
 import type { View } from './view.ts';
@@ -54,6 +55,9 @@ export class Lane {
   readonly membersAt: number;
   readonly reflectedAt: number;
   readonly unitsAt: number;
+  readonly remotesAt: number;
+  readonly remoteIndexAt: number;
+  readonly neighboursAt: number;
 
   /** Compiled tables of this turn. */
   portsAt = 0;
@@ -61,6 +65,7 @@ export class Lane {
   bridgesAt = 0;
   floodIndexAt = 0;
   floodPoolAt = 0;
+  vnisAt = 0;
   generation = -1;
 
   /** Seconds of the monotonic clock, at the start of this turn. */
@@ -77,6 +82,15 @@ export class Lane {
   expressMtu = 0;
   /** The record of the bond that the egress is; 0: it is none. */
   expressBond = 0;
+  /** The destination of a tunnel that the egress is; 0: it is none. */
+  expressRemote = 0;
+  /** What path/arrival.ts found of a datagram: its VLAN (−1: none of its own), and its sender as a destination, 0 for one that nobody knows. */
+  arrivalVlan = 0;
+  arrivalSource = 0;
+  /** Senders that nobody knows: how many so far, wrapping, and the last of them. */
+  strangers = 0;
+  strangerPort = 0;
+  readonly stranger: Int32Array;
   /** Whose turn it is in each bond that goes round-robin. */
   readonly bondTurns: Int32Array;
   /** Which member receive-balance.ts chose. */
@@ -149,6 +163,10 @@ export class Lane {
     this.membersAt = layout.words[Header.MEMBERS_AT]! >> 2;
     this.reflectedAt = layout.words[Header.REFLECTED_AT]! >> 2;
     this.unitsAt = word(Header.UNITS_AT);
+    this.remotesAt = layout.words[Header.REMOTES_AT]! >> 2;
+    this.remoteIndexAt = layout.words[Header.REMOTE_INDEX_AT]! >> 2;
+    this.neighboursAt = layout.words[Header.NEIGHBOURS_AT]! >> 2;
+    this.stranger = new Int32Array(4);
     this.bondTurns = new Int32Array(BONDS_MAX);
     this.puntRing = new ByteRing(view.i32, workerRegion(layout, Header.PUNT_AT, index), PUNT_RING_BYTES);
     this.punts = new Int32Array(Protocol.COUNT * PORTS_MAX);
@@ -167,6 +185,7 @@ export class Lane {
     this.bridgesAt = at + (TABLE_BRIDGES_AT >> 2);
     this.floodIndexAt = at + (TABLE_FLOOD_INDEX_AT >> 2);
     this.floodPoolAt = at + (TABLE_FLOOD_POOL_AT >> 2);
+    this.vnisAt = at + (TABLE_VNIS_AT >> 2);
     // Record 0 belongs to no port: its first word holds the highest number in use.
     this.portsHigh = this.i32[this.portsAt]!;
   }

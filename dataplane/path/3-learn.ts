@@ -31,14 +31,14 @@ export function touch(lane: Lane, list: number, n: number, port: number): void {
   lane.touched = sum;
 }
 
-/** Learns the sources of `n` slots listed at word `list`, received on `port`. */
-export function learn(lane: Lane, list: number, n: number, port: number): void {
+/** Learns the senders of `n` slots listed at word `list`, received on `port` from `source`: itself, or a remote of it; 0: nobody knows it. */
+export function learn(lane: Lane, list: number, n: number, port: number, source: number): void {
   const i32 = lane.i32;
   const record = lane.portsAt + port * PORT_WORDS;
-  if ((i32[record + PortWord.FLAGS]! & PortFlag.LEARN) === 0) return;
+  if (source === 0 || (i32[record + PortWord.FLAGS]! & PortFlag.LEARN) === 0) return;
   const bridge = i32[record + PortWord.BRIDGE]!;
   const bits = bridgeBits(bridge);
-  const here = valueFor(lane, port, bits);
+  const here = valueFor(lane, source, bits);
   for (let k = 0; k < n; k++) {
     const facts = lane.factsAt + (i32[list + k]! << FACT_WORDS_SHIFT);
     const at = i32[facts + Fact.HEAD_AT]! >> 2;
@@ -46,6 +46,6 @@ export function learn(lane: Lane, list: number, n: number, port: number): void {
     const key1 = (i32[at + 1]! >>> 16) | domainBits(bridge, i32[facts + Fact.TAG]! & VID_MASK);
     const entry = find(lane, i32[facts + Fact.SOURCE_SET]!, key0, key1, bits);
     if (entry !== 0 && (i32[entry + ENTRY_VALUE]! & ~(STATIC | STICKY)) === here) refresh(lane, entry);
-    else learnNew(lane, entry, key0, key1, bits, bridge, port);
+    else learnNew(lane, entry, key0, key1, bits, bridge, port, source);
   }
 }

@@ -1,5 +1,5 @@
 // HOT: stage 5. A frame to many: one slot per distinct shape, never per port; tails are shared. A patch port gets a slot of its own,
-// since the peer bridge goes on changing it. Without a free slot that shape's ports lose the frame, counted each.
+// since the peer bridge goes on changing it, and so does a tunnel, whose header goes before the head. Without a free slot that shape's ports lose the frame, counted each.
 import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import { VLANS_COUNT } from '../limits.ts';
@@ -7,12 +7,14 @@ import type { Lane } from '../memory/lane.ts';
 import { FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
 import { Form, SET_FORM_SHIFT, SET_PORT_MASK } from '../tables/flood-layout.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
+import { APART } from './4-decide.ts';
 import { resolve } from './6-resolve.ts';
 import { sendsCustomer } from './customer.ts';
 import { replicate } from './replica.ts';
 import { shape, shapeOf } from './shape.ts';
 
 const VID_MASK = 0xfff;
+const OWN_SLOT = PortFlag.PATCH | PortFlag.TUNNEL;
 
 /** Which flag a port must have to take this frame from a flood. */
 function wantedFlag(flags: number): number {
@@ -28,7 +30,7 @@ export function flood(lane: Lane, slot: number, port: number): void {
   const vid = i32[facts + Fact.TAG]! & VID_MASK;
   const set = lane.floodPoolAt + i32[lane.floodIndexAt + i32[record + PortWord.BRIDGE]! * VLANS_COUNT + vid]!;
   const wanted = wantedFlag(i32[facts + Fact.FLAGS]!) | PortFlag.UP;
-  const isProtected = (i32[record + PortWord.FLAGS]! & PortFlag.PROTECTED) !== 0;
+  const apart = i32[record + PortWord.FLAGS]! & APART;
   const native = (i32[facts + Fact.FLAGS]! & Flag.TAGGED) !== 0 ? Form.TAGGED : Form.UNTAGGED;
   const inner = i32[facts + Fact.FLAGS]! & Flag.INNER;
   const members = i32[set]!;
@@ -40,25 +42,25 @@ export function flood(lane: Lane, slot: number, port: number): void {
     const member = i32[set + k]!;
     const egress = member & SET_PORT_MASK;
     const flags = i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]!;
-    if (egress === port || (flags & wanted) !== wanted || (isProtected && (flags & PortFlag.PROTECTED) !== 0)) continue;
+    if (egress === port || (flags & wanted) !== wanted || (flags & apart) !== 0) continue;
     if (((flags & PortFlag.CUSTOMERS) | inner) !== 0 && !sendsCustomer(lane, facts, egress)) continue;
     listed++;
     const form = shapeOf(member >>> SET_FORM_SHIFT, i32[facts + Fact.TAG]!);
     let out = form === Form.UNTAGGED ? untagged : form === Form.TAGGED ? tagged : priority;
-    if (out < 0 || (flags & PortFlag.PATCH) !== 0) {
+    if (out < 0 || (flags & OWN_SLOT) !== 0) {
       out = replicate(lane, slot);
       const reason = out < 0 ? Drop.NO_SLOT : shape(lane, out, form);
       if (reason !== 0) {
         drop(lane, egress, reason);
         continue;
       }
-      if ((flags & PortFlag.PATCH) === 0) {
+      if ((flags & OWN_SLOT) === 0) {
         if (form === Form.UNTAGGED) untagged = out;
         else if (form === Form.TAGGED) tagged = out;
         else priority = out;
       }
     }
-    resolve(lane, out, egress);
+    resolve(lane, out, egress, egress);
   }
   lane.floodedCount = (lane.floodedCount + listed) | 0;
   if (listed === 0) drop(lane, port, Drop.NO_EGRESS);

@@ -6,7 +6,7 @@
 // with a constant then need no overflow check.
 import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
-import { LIST_COUNT_MAX, PORTS_MAX } from '../limits.ts';
+import { LIST_COUNT_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import {
   FACT_WORDS_SHIFT,
@@ -20,7 +20,7 @@ import {
   RECEIVED_FLAGS,
 } from '../memory/layout.ts';
 import { BondSend, BondWord } from '../tables/bond-layout.ts';
-import { find, readValue, valueFor } from '../tables/fdb.ts';
+import { find, portOf, readValue, valueFor } from '../tables/fdb.ts';
 import {
   bridgeBits,
   bucketOf,
@@ -34,7 +34,9 @@ import {
 } from '../tables/fdb-layout.ts';
 import { Form } from '../tables/flood-layout.ts';
 import { PortFlag, PortWord, VlanMode } from '../tables/port-layout.ts';
+import { APART } from './4-decide.ts';
 import { memberFor, recordOfBond } from './bond.ts';
+import { encapsulate } from './encapsulate.ts';
 import { sampleFlow } from './flows.ts';
 import { formFor } from './shape.ts';
 
@@ -54,14 +56,14 @@ const EGRESS_FLAGS = PortFlag.UP | PortFlag.PATCH | PortFlag.CUSTOMERS;
 /** Addresses from which on the database does not stay in the cache by itself: its lines are then asked for ahead. */
 const WARM_ENTRIES = 8192;
 
-/** Forwards the first of `n` slots listed at word `list`, just received on `port`; answers how many, up to the first it can't. */
-export function express(lane: Lane, list: number, n: number, port: number): number {
+/** Forwards the first of `n` slots listed at word `list`, just received on `port` from `source`; answers how many, up to the first it can't. */
+export function express(lane: Lane, list: number, n: number, port: number, source: number): number {
   const record = (lane.portsAt + port * PORT_WORDS) & AT_MASK;
   const flags = lane.i32[record + PortWord.FLAGS]!;
-  if ((flags & PortFlag.UP) === 0 || lane.i32[record + PortWord.MODE] === VlanMode.TUNNEL) return 0;
+  if ((flags & PortFlag.UP) === 0 || source === 0 || lane.i32[record + PortWord.MODE] === VlanMode.TUNNEL) return 0;
   if (lane.i32[lane.fdbCountsAt + FDB_SUM_AT]! > WARM_ENTRIES) warm(lane, list, n, record);
   lane.expressBytes = 0;
-  const done = (flags & PortFlag.LEARN) !== 0 ? run(lane, list, n, port, record, valueHere(lane, port, record)) : 0;
+  const done = (flags & PortFlag.LEARN) !== 0 ? run(lane, list, n, port, record, valueHere(lane, source, record)) : 0;
   if (done === 0) return 0;
   sampleFlow(lane, list, done);
   count(lane, port, PortCell.RX_FRAMES, done);
@@ -70,9 +72,9 @@ export function express(lane: Lane, list: number, n: number, port: number): numb
   return done;
 }
 
-/** What a learned entry of this port looks like. */
-function valueHere(lane: Lane, port: number, record: number): number {
-  return valueFor(lane, port, bridgeBits(lane.i32[record + PortWord.BRIDGE]!));
+/** What a learned entry of this source looks like. */
+function valueHere(lane: Lane, source: number, record: number): number {
+  return valueFor(lane, source, bridgeBits(lane.i32[record + PortWord.BRIDGE]!));
 }
 
 /**
@@ -191,12 +193,14 @@ function isHere(lane: Lane, key0: number, key1: number, bits: number, here: numb
  */
 function turnTo(lane: Lane, value: number, ingress: number, vid: number, port: number, bits: number): boolean {
   const i32 = lane.i32;
-  const egress = value & DESTINATION_MASK;
-  if (egress === 0 || egress >= PORTS_MAX || egress === port || value !== valueFor(lane, egress, bits)) return false;
+  const destination = value & DESTINATION_MASK;
+  if (destination === 0 || value !== valueFor(lane, destination, bits)) return false;
+  const egress = portOf(lane, destination);
+  if (egress === port) return false;
   const record = lane.portsAt + egress * PORT_WORDS;
   const flags = i32[record + PortWord.FLAGS]!;
   if ((flags & EGRESS_FLAGS) !== PortFlag.UP) return false;
-  if ((flags & i32[ingress + PortWord.FLAGS]! & PortFlag.PROTECTED) !== 0) return false;
+  if ((flags & i32[ingress + PortWord.FLAGS]! & APART) !== 0) return false;
   if (i32[record + PortWord.BRIDGE] !== i32[ingress + PortWord.BRIDGE]) return false;
   if ((i32[lane.membershipAt + egress * MEMBERSHIP_WORDS + (vid >>> 5)]! & (1 << (vid & 31))) === 0) return false;
   const form = formFor(lane, egress, vid);
@@ -207,6 +211,7 @@ function turnTo(lane: Lane, value: number, ingress: number, vid: number, port: n
     if (i32[bond + BondWord.SEND] !== BondSend.BUCKETS || i32[bond + BondWord.TRAITS] !== 0) return false;
     lane.expressBond = bond;
   }
+  lane.expressRemote = (flags & PortFlag.TUNNEL) !== 0 ? destination : 0;
   lane.expressEgress = egress;
   lane.expressTagged = form;
   lane.expressMtu = i32[record + PortWord.MTU]!;
@@ -253,6 +258,7 @@ function enlist(
     egress = memberOf(lane, facts, head, wanted, length);
     if (egress === 0) return;
   }
+  if (lane.expressRemote !== 0 && !encapsulate(lane, slot, egress, lane.expressRemote)) return;
   const queue = (lane.queuesAt + Math.imul(egress, Queue.WORDS)) & AT_MASK;
   const listed = i32[queue + Queue.COUNT]!;
   if (listed >= LIST_COUNT_MAX) {

@@ -4,6 +4,7 @@ import { Drop } from '../drop.ts';
 import { LIST_COUNT_MAX, PATCH_HOPS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { ENTRY_SLOT_MASK, FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell, Queue } from '../memory/layout.ts';
+import { portOf } from '../tables/fdb.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
 import { parse } from './1-parse.ts';
 import { admit } from './2-admit.ts';
@@ -22,36 +23,39 @@ const TPID_8021AD_LE = 0xa888;
 const TAGGED_BYTES = 18;
 const STAGED_COUNT = 8;
 
-/** Forwards `n` slots listed at word `list`, just received on `port`. Patches wait in the lane until `forwardPatches`. */
-export function forward(lane: Lane, list: number, n: number, port: number): void {
+/**
+ * Forwards `n` slots listed at word `list`, just received on `port` from `source`: the port itself, or one of a tunnel's remotes; 0 where
+ * nothing is to be learned. Patches wait in the lane until `forwardPatches`.
+ */
+export function forward(lane: Lane, list: number, n: number, port: number, source: number): void {
   let k = 0;
   while (k < n) {
-    k += express(lane, list + k, n - k, port);
+    k += express(lane, list + k, n - k, port, source);
     if (k >= n) return;
     // What isn't plain rarely comes alone: a few go by the stages before the short way is tried again.
     const few = n - k < STAGED_COUNT ? n - k : STAGED_COUNT;
-    forwardByStages(lane, list + k, few, port);
+    forwardByStages(lane, list + k, few, port, source);
     k += few;
   }
 }
 
 /** The same for a batch of any kind: what `express` leaves, and the truth that it is tested against. */
-export function forwardByStages(lane: Lane, list: number, n: number, port: number): void {
+export function forwardByStages(lane: Lane, list: number, n: number, port: number, source: number): void {
   const hopless = lane.i32;
   for (let k = 0; k < n; k++) hopless[lane.factsAt + (hopless[list + k]! << FACT_WORDS_SHIFT) + Fact.HOPS] = 0;
   const parsed = parse(lane, list, n, port);
   if (parsed === 0) return;
   sampleFlow(lane, list, parsed);
-  cross(lane, list, parsed, port);
+  cross(lane, list, parsed, port, source);
 }
 
 /** Stages 2 to 7 in the bridge of `port`. */
-function cross(lane: Lane, list: number, parsed: number, port: number): void {
+function cross(lane: Lane, list: number, parsed: number, port: number, source: number): void {
   const i32 = lane.i32;
   let n = admit(lane, list, parsed, port);
   if (n === 0) return;
   touch(lane, list, n, port);
-  learn(lane, list, n, port);
+  learn(lane, list, n, port, source);
   n = decide(lane, list, n, port);
   for (let k = 0; k < n; k++) {
     const slot = i32[list + k]!;
@@ -61,11 +65,12 @@ function cross(lane: Lane, list: number, parsed: number, port: number): void {
       flood(lane, slot, port);
       continue;
     }
+    const to = portOf(lane, egress);
     const tag = i32[facts + Fact.TAG]!;
-    const form = shapeOf(formFor(lane, egress, tag & VID_MASK), tag);
+    const form = shapeOf(formFor(lane, to, tag & VID_MASK), tag);
     const reason = shape(lane, slot, form);
-    if (reason !== 0) drop(lane, egress, reason);
-    else resolve(lane, slot, egress);
+    if (reason !== 0) drop(lane, to, reason);
+    else resolve(lane, slot, to, egress);
   }
 }
 
@@ -78,7 +83,7 @@ export function forwardPatches(lane: Lane): void {
     const list = lane.listsAt + patch * LIST_COUNT_MAX;
     const n = enterPeer(lane, list, i32[lane.queuesAt + patch * Queue.WORDS + Queue.COUNT]!, patch, peer);
     i32[lane.queuesAt + patch * Queue.WORDS + Queue.COUNT] = 0;
-    if (n > 0) cross(lane, list, n, peer);
+    if (n > 0) cross(lane, list, n, peer, peer);
   }
   lane.patchesCount = 0;
 }

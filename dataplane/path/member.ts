@@ -39,11 +39,6 @@ const ARP_SENDER_LAST_AT = 14;
 const IPV6_SOURCE_LAST_AT = 20;
 const NDP_TARGET_LAST_AT = 20;
 
-/** The bond whose member `port` is; 0 when it is none. */
-export function bondOf(lane: Lane, port: number): number {
-  return lane.i32[lane.membersAt + port]! & MEMBER_PORT_MASK;
-}
-
 /** Forwards `n` slots listed at word `list`, just received on the member `port` of `bond`. Its counts are what the bond's grew by. */
 export function forwardMember(lane: Lane, list: number, n: number, port: number, bond: number): void {
   const word = lane.i32[lane.membersAt + port]!;
@@ -54,7 +49,7 @@ export function forwardMember(lane: Lane, list: number, n: number, port: number,
   const frames = f64[cells + PortCell.RX_FRAMES]!;
   const bytes = f64[cells + PortCell.RX_BYTES]!;
   const segments = f64[cells + PortCell.RX_SEGMENTS]!;
-  forward(lane, list, kept, bond);
+  forward(lane, list, kept, bond, bond);
   count(lane, port, PortCell.RX_FRAMES, f64[cells + PortCell.RX_FRAMES]! - frames);
   count(lane, port, PortCell.RX_BYTES, f64[cells + PortCell.RX_BYTES]! - bytes);
   count(lane, port, PortCell.RX_SEGMENTS, f64[cells + PortCell.RX_SEGMENTS]! - segments);

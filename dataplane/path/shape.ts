@@ -3,7 +3,7 @@ import { Drop } from '../drop.ts';
 import type { Lane } from '../memory/lane.ts';
 import { FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS } from '../memory/layout.ts';
 import { Form } from '../tables/flood-layout.ts';
-import { PortWord, PriorityTags, VlanMode } from '../tables/port-layout.ts';
+import { PortFlag, PortWord, PriorityTags, VlanMode } from '../tables/port-layout.ts';
 
 const VID_MASK = 0xfff;
 const TAG_BYTES = 4;
@@ -14,6 +14,7 @@ const ADDRESS_WORDS = 3;
 export function formFor(lane: Lane, egress: number, vid: number): number {
   const record = lane.portsAt + egress * PORT_WORDS;
   const mode = lane.i32[record + PortWord.MODE]!;
+  if ((lane.i32[record + PortWord.FLAGS]! & PortFlag.VNI_MAP) !== 0) return Form.UNTAGGED;
   if (vid !== 0) {
     if (mode === VlanMode.TRUNK || mode === VlanMode.NATIVE_TAGGED) return Form.TAGGED;
     if (mode === VlanMode.NATIVE_UNTAGGED && vid !== lane.i32[record + PortWord.VLAN]!) return Form.TAGGED;

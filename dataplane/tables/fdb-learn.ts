@@ -2,7 +2,7 @@
 import { count } from '../counters.ts';
 import type { Lane } from '../memory/lane.ts';
 import { PORT_WORDS, PortCell } from '../memory/layout.ts';
-import { lookUp, valueFor } from './fdb.ts';
+import { lookUp, portOf, valueFor } from './fdb.ts';
 import {
   BRIDGE_COUNTS_AT,
   BRIDGE_MASK,
@@ -45,7 +45,7 @@ function fullestPort(lane: Lane, bridge: number): number {
 function evictAt(lane: Lane, entry: number, port: number): boolean {
   const i32 = lane.i32;
   const value = i32[entry + ENTRY_VALUE]!;
-  if ((value & DESTINATION_MASK) !== port || (value & STATIC) !== 0) return false;
+  if (portOf(lane, value & DESTINATION_MASK) !== port || (value & STATIC) !== 0) return false;
   const key0 = i32[entry]!;
   const key1 = i32[entry + ENTRY_KEY1]!;
   if (i32[entry + ENTRY_CHECK] !== checkOf(key0, key1, value)) return false;
@@ -98,7 +98,10 @@ function hasRoom(lane: Lane, bridge: number): boolean {
   return true;
 }
 
-/** An address that `entry` (0: none) does not place on `port`: learns or moves it, unless its entry or a limit forbids. */
+/**
+ * An address that `entry` (0: none) does not place at `source`, which is `port` or a remote of it: learns or moves it, unless its entry or
+ * a limit forbids.
+ */
 export function learnNew(
   lane: Lane,
   entry: number,
@@ -107,6 +110,7 @@ export function learnNew(
   bits: number,
   bridge: number,
   port: number,
+  source: number,
 ): void {
   const i32 = lane.i32;
   const record = lane.portsAt + port * PORT_WORDS;
@@ -120,7 +124,7 @@ export function learnNew(
     count(lane, port, PortCell.LEARN_LIMITED, 1);
     return;
   }
-  let value = valueFor(lane, port, bits);
+  let value = valueFor(lane, source, bits);
   if ((i32[record + PortWord.FLAGS]! & PortFlag.STICKY) !== 0) value |= STICKY;
   const written = insertLearned(lane, key0, key1, bits, value);
   if (written === 0) {
@@ -133,7 +137,7 @@ export function learnNew(
     return;
   }
   count(lane, port, PortCell.MOVED, 1);
-  noteMove(lane, key0, key1, bridge, from, port);
+  noteMove(lane, key0, key1, bridge, from, source);
 }
 
 /** Leaves the last move for worker.ts, which tells control of it every so often: a storm of moves costs few messages. */

@@ -9,7 +9,7 @@
 import { BRIDGES_MAX, PORTS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { FDB_BUCKET_ENTRIES, FDB_BUCKET_WORDS, FDB_LOCKS_COUNT } from '../memory/layout.ts';
-import { findInBucket } from './fdb.ts';
+import { findInBucket, portOf } from './fdb.ts';
 import {
   BRIDGE_COUNTS_AT,
   BRIDGE_MASK,
@@ -77,7 +77,7 @@ export function recount(lane: Lane): number {
     if (value === 0) continue;
     const key1 = i32[entry + ENTRY_KEY1]!;
     if (i32[entry + ENTRY_CHECK] !== checkOf(i32[entry]!, key1, value)) continue;
-    const port = value & DESTINATION_MASK;
+    const port = portOf(lane, value & DESTINATION_MASK);
     const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1 >>> 28);
     if (port < PORTS_MAX) found[port]!++;
     if (port < PORTS_MAX && (value & STATIC) !== 0) found[PORT_STATICS_AT - PORT_COUNTS_AT + port]!++;

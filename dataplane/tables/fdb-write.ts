@@ -3,7 +3,7 @@
 // broken; a lock that is not had soon is given up, and the address is learned from a later frame.
 import type { Lane } from '../memory/lane.ts';
 import { FDB_BUCKET_ENTRIES, FDB_BUCKET_WORDS, FDB_LOCKS_COUNT } from '../memory/layout.ts';
-import { find, isStale } from './fdb.ts';
+import { find, isStale, portOf } from './fdb.ts';
 import {
   BRIDGE_COUNTS_AT,
   BRIDGE_MASK,
@@ -58,9 +58,9 @@ export function unlockPair(lane: Lane, one: number, other: number): void {
 /** Adds to the counts of an entry with this value: its port's, also of static ones, its bridge's and the sum. */
 export function countEntry(lane: Lane, key1: number, value: number, by: number): void {
   const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1 >>> 28);
-  Atomics.add(lane.i32, lane.fdbCountsAt + PORT_COUNTS_AT + (value & DESTINATION_MASK), by);
-  if ((value & STATIC) !== 0)
-    Atomics.add(lane.i32, lane.fdbCountsAt + PORT_STATICS_AT + (value & DESTINATION_MASK), by);
+  const port = portOf(lane, value & DESTINATION_MASK);
+  Atomics.add(lane.i32, lane.fdbCountsAt + PORT_COUNTS_AT + port, by);
+  if ((value & STATIC) !== 0) Atomics.add(lane.i32, lane.fdbCountsAt + PORT_STATICS_AT + port, by);
   Atomics.add(lane.i32, lane.fdbCountsAt + BRIDGE_COUNTS_AT + bridge, by);
   Atomics.add(lane.i32, lane.fdbCountsAt + FDB_SUM_AT, by);
 }

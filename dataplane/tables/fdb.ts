@@ -1,7 +1,9 @@
 // HOT: the forwarding database, read side, and the fast half of learning. Called by path/3-learn and path/4-decide in every worker;
 // layout and invariants are in fdb-layout.ts, everything that writes keys is in fdb-write.ts.
+import { PORTS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { FDB_BUCKET_WORDS } from '../memory/layout.ts';
+import { RemoteWord } from '../memory/tunnel-words.ts';
 import {
   BRIDGE_MASK,
   checkOf,
@@ -14,6 +16,7 @@ import {
   GENERATIONS_AT,
   otherBucket,
 } from './fdb-layout.ts';
+import { remoteAt } from './tunnel-layout.ts';
 
 /** Word offsets of an arena of 2 GiB: tells the engine that sums with a small constant can't overflow. */
 const AT_MASK = 0x1fffffff;
@@ -42,16 +45,22 @@ export function find(lane: Lane, bucket: number, key0: number, key1: number, bit
   return findInBucket(lane, otherBucket(bucket, key0, key1, lane.fdbBucketMask), key0, key1, bits);
 }
 
-/** A value without its static and sticky bits: what a learned entry of `port` looks like now. */
-export function valueFor(lane: Lane, port: number, bits: number): number {
-  return port | bits | ((lane.i32[lane.fdbCountsAt + GENERATIONS_AT + port]! & GENERATION_MASK) << GENERATION_SHIFT);
+/** The port to which a destination belongs: itself, or a remote's tunnel. */
+export function portOf(lane: Lane, destination: number): number {
+  if (destination < PORTS_MAX) return destination;
+  return lane.i32[remoteAt(lane.remotesAt, destination) + RemoteWord.PORT]!;
 }
 
-/** Whether a value's port was flushed since it was written. */
+/** A value without its static and sticky bits: what a learned entry of a destination looks like now. */
+export function valueFor(lane: Lane, destination: number, bits: number): number {
+  const generation = lane.i32[lane.fdbCountsAt + GENERATIONS_AT + destination]!;
+  return destination | bits | ((generation & GENERATION_MASK) << GENERATION_SHIFT);
+}
+
+/** Whether a value's destination was flushed since it was written. */
 export function isStale(lane: Lane, value: number): boolean {
-  const port = value & DESTINATION_MASK;
-  const generation = lane.i32[lane.fdbCountsAt + GENERATIONS_AT + port]! & GENERATION_MASK;
-  return ((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== generation;
+  const generation = lane.i32[lane.fdbCountsAt + GENERATIONS_AT + (value & DESTINATION_MASK)]!;
+  return ((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== (generation & GENERATION_MASK);
 }
 
 /** The value of this key's entry, whatever its generation, as it was when its check fitted; 0 when there is none. */

@@ -32,7 +32,7 @@ export const PortWord = {
   REMOTES: 16,
   /** Flood pool offset in words of the map from VLAN to VNI, VLANS_COUNT words, −1 for none; 0 where the port has one VNI. */
   VNI_MAP: 17,
-  /** TTL (0: the system's, 255 << 8: inherited) and TOS (bits 16–23; bit 24: inherited) of its outer packets. */
+  /** TTL and TOS of its outer packets: bits of `PortOuter` (tunnel-layout.ts). */
   OUTER: 18,
 } as const;
 

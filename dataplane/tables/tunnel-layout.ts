@@ -14,6 +14,9 @@ import { mix } from './bond-layout.ts';
 /** How a port's header is made, its VNI included (PortWord.HEADER): which kind, in the low bits of OUTER how many words it has. */
 export const TunnelHeader = { VXLAN: 1, GENEVE: 2, GRE: 3, GRE_KEY: 4 } as const;
 
+/** Bits of PortWord.OUTER: TTL (0: the system's) or that it is the inner packet's; TOS without ECN, or that it is the inner packet's. */
+export const PortOuter = { TTL_MASK: 0xff, TTL_INHERIT: 1 << 8, TOS_SHIFT: 16, TOS_INHERIT: 1 << 24 } as const;
+
 /** Words of a slot among the VNIs. The endpoint is the port number of the sockets that receive. */
 export const VniWord = { PORT: 0, VNI: 1, ENDPOINT: 2, VLAN: 3 } as const;
 /** The VNI of a GRE tunnel without a key. */

@@ -31,7 +31,12 @@ const LAYERS: readonly Layer[] = [
   { name: 'ports', holds: /^dataplane\/ports\//, from: [LEAVES, WIRE, MEMORY, BINDING], packages: 'any' },
   { name: 'worker', holds: /^dataplane\//, from: [/^dataplane\//, BINDING], packages: 'any' },
   { name: 'the build', holds: /^native\/[a-z]+\.mjs$/, from: [], packages: 'any' },
-  { name: 'native', holds: /^native\//, from: [/^dataplane\/(limits|drop|memory\/layout)\.ts$/], packages: 'node' },
+  {
+    name: 'native',
+    holds: /^native\//,
+    from: [/^dataplane\/(limits|drop|memory\/(layout|tunnel-words))\.ts$/],
+    packages: 'node',
+  },
   {
     name: 'control',
     holds: /^control\//,

@@ -55,12 +55,12 @@ describe('the layout', () => {
     }
   });
 
-  it('gives two lanes nothing in common but tables, FDB and bonds', () => {
+  it('gives two lanes nothing in common but tables, FDB, bonds and remotes', () => {
     const view = new View(plainArena({ workers: 2, fdbEntries: 1024 }));
     const [one, two] = [new Lane(view, 0), new Lane(view, 1)];
-    const shared = /^(tables|fdb|generationAt|bonds|members|reflected)/;
+    const shared = /^(tables|fdb|generationAt|bonds|members|reflected|remote|neighbours)/;
     for (const [name, value] of Object.entries(one) as [keyof Lane, unknown][]) {
-      if (!/At(Bytes)?$/.test(name) || /^(ports|membership|bridges|flood|evict)/.test(name)) continue;
+      if (!/At(Bytes)?$/.test(name) || /^(ports|membership|bridges|flood|vnis|evict)/.test(name)) continue;
       if (shared.test(name)) expect(two[name], name).toBe(value);
       else expect(two[name], name).toBeGreaterThan(value as number);
     }

@@ -12,7 +12,7 @@ import { Rig, type RigPort, tablePort } from '../../rig.ts';
 import { randomFrom, seedFor } from '../../seed.ts';
 import { keyOf, place } from './frames.ts';
 
-type Way = (lane: Rig['lane'], list: number, n: number, port: number) => void;
+type Way = (lane: Rig['lane'], list: number, n: number, port: number, source: number) => void;
 
 const HOSTS = 14;
 const mac = (host: number) => [0x02, 0, 0, 0, 0, host];
@@ -136,7 +136,7 @@ function play(rig: Rig, port: number, frames: readonly Uint8Array[], way: Way): 
     receiveFrame(rig.lane, port, bytes, vnet);
   }
   closeBatch(rig.lane, port, 0);
-  way(rig.lane, rig.lane.receiveListAt, frames.length, port);
+  way(rig.lane, rig.lane.receiveListAt, frames.length, port, port);
 }
 
 /** Empties the transmit lists, as a native turn does. */
@@ -154,16 +154,16 @@ test('frames end the same by the express way and by the stages', () => {
   let listed = 0;
   let by = 0;
   const first: Way = (lane, list, n, port) => {
-    by = express(lane, list, n, port);
+    by = express(lane, list, n, port, port);
     if (by > 0) expressed.add(port);
     listed += by;
-    if (by < n) forwardByStages(lane, list + by, n - by, port);
+    if (by < n) forwardByStages(lane, list + by, n - by, port, port);
     if (lane.patchesCount > 0) forwardPatches(lane);
   };
   // In the same two pieces: stages learn all senders of a piece before they decide for the first of its frames.
   const second: Way = (lane, list, n, port) => {
-    if (by > 0) forwardByStages(lane, list, by, port);
-    if (by < n) forwardByStages(lane, list + by, n - by, port);
+    if (by > 0) forwardByStages(lane, list, by, port, port);
+    if (by < n) forwardByStages(lane, list + by, n - by, port, port);
     if (lane.patchesCount > 0) forwardPatches(lane);
   };
   for (let round = 0; round < 1500; round++) {
@@ -197,7 +197,7 @@ test('an address whose first place was left is still known', () => {
   i32[at + ENTRY_VALUE] = 0;
   let by = 0;
   play(rig, 1, [plain], (lane, list, n, port) => {
-    by = express(lane, list, n, port);
+    by = express(lane, list, n, port, port);
   });
   expect(by).toBe(1);
   expect(u16[fdbSeenAt + ((at - fdbAt) >> 2) + 1]).toBe(rig.lane.nowS);

@@ -14,9 +14,9 @@ import {
   ENTRY_KEY1,
   ENTRY_VALUE,
   FDB_SUM_AT,
+  GENERATIONS_AT,
   otherBucket,
   PORT_COUNTS_AT,
-  GENERATIONS_AT,
   STATIC,
   STICKY,
 } from '../../../dataplane/tables/fdb-layout.ts';
