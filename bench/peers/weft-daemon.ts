@@ -15,6 +15,7 @@ export interface TapPort {
   readonly kind: 'tap';
   readonly device: string;
   readonly netns?: string;
+  readonly mtu?: number;
 }
 
 export interface NetdevPort {
@@ -50,8 +51,17 @@ export interface BondPort {
   readonly [key: string]: unknown;
 }
 
+/** A port to other machines; what else it says is as in the document. */
+export interface TunnelPort {
+  readonly name: string;
+  readonly kind: 'vxlan';
+  readonly [key: string]: unknown;
+}
+
 export interface WeftOptions {
-  readonly ports: readonly (TapPort | NetdevPort | GuestPort | SocketPort | BondPort)[];
+  readonly ports: readonly (TapPort | NetdevPort | GuestPort | SocketPort | BondPort | TunnelPort)[];
+  /** Where it runs; the root namespace without one. */
+  readonly namespace?: string;
   readonly idle?: Idle | undefined;
   readonly workers?: number | undefined;
   /** A CPU for each worker; the workers are pinned then, and the process isn't. */
@@ -113,7 +123,7 @@ export async function startWeft(place: Workplace, options: WeftOptions): Promise
   writeFileSync(file, stringify(weftDocument(options, await freePort())));
   const command = [process.execPath, weftCommand(), 'run', '-c', file, '--socket', socket];
   const start = process.hrtime.bigint();
-  const daemon = new Daemon(command, place.cleanup, { cpus: place.switchCpus });
+  const daemon = new Daemon(command, place.cleanup, { cpus: place.switchCpus, namespace: options.namespace });
   await daemon.until(/\bready\b/, options.seconds ?? 20);
   const readySeconds = Number(process.hrtime.bigint() - start) / 1e9;
   const client = new Client('http://weft', { socketPath: socket });

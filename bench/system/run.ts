@@ -17,6 +17,8 @@ import { roundTrip } from './round-trip.ts';
 import { removeStale } from './site.ts';
 import { sockets } from './sockets.ts';
 import { tcp } from './tcp.ts';
+import { vxlan60, vxlanKernelPeer, vxlanTcp } from './vxlan.ts';
+import { vxlanFlood } from './vxlan-flood.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   tcp,
@@ -33,6 +35,10 @@ export const SCENARIOS: readonly Scenario[] = [
   bondFailover,
   bondTcp,
   lacpSilent,
+  vxlanTcp,
+  vxlan60,
+  vxlanKernelPeer,
+  vxlanFlood,
 ];
 
 export interface SystemOptions {

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../root.ts';
-import type { Hosts } from './hosts.ts';
+import type { Host, Hosts } from './hosts.ts';
 import { Daemon, hasCommand, run } from './process.ts';
 import type { Site } from './site.ts';
 
@@ -15,8 +15,8 @@ export function parseIperf(text: string): number {
   return rate / 1e9;
 }
 
-/** trafgen's configuration of one 60-byte frame (without FCS), EtherType 0x88b5 (IEEE 802, local experimental). */
-export function trafgenFrame(to: string, from: string): string {
+/** trafgen's configuration of one frame of that many bytes (without FCS), EtherType 0x88b5 (IEEE 802, local experimental). */
+export function trafgenFrame(to: string, from: string, frameBytes = 60): string {
   const bytes = (mac: string) => {
     if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac)) throw new Error(`${mac} is not a MAC address`);
     return mac
@@ -24,29 +24,27 @@ export function trafgenFrame(to: string, from: string): string {
       .map((byte) => `0x${byte}`)
       .join(',');
   };
-  return `{ ${bytes(to)}, ${bytes(from)}, 0x88, 0xb5, fill(0x55, 46) }\n`;
+  return `{ ${bytes(to)}, ${bytes(from)}, 0x88, 0xb5, fill(0x55, ${frameBytes - 14}) }\n`;
 }
 
 /** Floods 60-byte frames from the first host to the second until stopped, and for at most `seconds`. trafgen binds itself to CPU 0 in every run. */
 export function floodFrames(site: Site, hosts: Hosts, seconds: number): Daemon {
+  return startTrafgen(site, hosts[0], trafgenFrame(hosts[1].mac, hosts[0].mac), seconds);
+}
+
+/** Floods what `frame` describes out of one host's device. */
+export function startTrafgen(
+  site: Site,
+  from: Pick<Host, 'device' | 'namespace'>,
+  frame: string,
+  seconds: number,
+): Daemon {
   const file = join(site.folder, 'trafgen.cfg');
-  writeFileSync(file, trafgenFrame(hosts[1].mac, hosts[0].mac));
+  writeFileSync(file, frame);
   // -q takes the queueing discipline's way: without it trafgen would skip the device's own back-pressure.
   const limit = ['timeout', '--signal=KILL', String(Math.ceil(seconds))];
-  const command = [
-    ...limit,
-    'trafgen',
-    '--dev',
-    hosts[0].device,
-    '--conf',
-    file,
-    '--cpus',
-    '1',
-    '-n',
-    '1000000000',
-    '-q',
-  ];
-  return new Daemon(command, site.cleanup, { namespace: hosts[0].namespace });
+  const command = [...limit, 'trafgen', '--dev', from.device, '--conf', file, '--cpus', '1', '-n', '1000000000', '-q'];
+  return new Daemon(command, site.cleanup, { namespace: from.namespace });
 }
 
 export interface EchoTimes {
