@@ -18,7 +18,7 @@ import {
   vniSlot,
 } from '../tables/tunnel-layout.ts';
 import { noteBinding } from './bindings.ts';
-import { clampMss } from './clamp.ts';
+import { clampArrived } from './clamp.ts';
 import { decapsulateEcn } from './ecn.ts';
 import { forward } from './forward.ts';
 
@@ -188,6 +188,6 @@ function tagWith(lane: Lane, facts: number, head: number, vlan: number): boolean
 /** Connections from behind the tunnel are opened with segments that fit it too. */
 function clampTo(lane: Lane, facts: number, port: number): void {
   const source = lane.arrivalSource;
-  if (source !== 0) clampMss(lane, facts, lane.i32[remoteAt(lane.remotesAt, source) + RemoteWord.FRAME_BYTES_MAX]!);
-  else clampMss(lane, facts, lane.i32[lane.portsAt + port * PORT_WORDS + PortWord.MTU]! + 14);
+  if (source !== 0) clampArrived(lane, facts, lane.i32[remoteAt(lane.remotesAt, source) + RemoteWord.FRAME_BYTES_MAX]!);
+  else clampArrived(lane, facts, lane.i32[lane.portsAt + port * PORT_WORDS + PortWord.MTU]! + 14);
 }

@@ -84,5 +84,5 @@ export const PortKind = {
 
 export const Takes = { CHECKSUM: 1, TSO4: 2, TSO6: 4, USO: 8, ALL: 15 } as const;
 
-/** Words of a bridge's record. */
-export const BridgeWord = { PRESENT: 0, FDB_LIMIT: 1, AGEING_S: 2 } as const;
+/** Words of a bridge's record. SUPPRESS: 1 where a tunnel of the bridge has `PortFlag.SUPPRESS`. */
+export const BridgeWord = { PRESENT: 0, FDB_LIMIT: 1, AGEING_S: 2, SUPPRESS: 3 } as const;
