@@ -21,6 +21,7 @@ import {
   workerRow,
 } from './schemas.ts';
 import { jsonSlices } from './streams.ts';
+import { tunnelRow } from './tunnel-schemas.ts';
 
 function health(sw: AppContext['switch']): z.infer<typeof healthAnswer> {
   const workersNotRunning = sw.workers().filter((worker) => worker.state !== 'running');
@@ -56,6 +57,7 @@ export function readRoutes(app: FastifyInstance, context: AppContext): void {
   table('/v1/vlans', 'Members of each VLAN', vlanRow, () => sw.vlans());
   table('/v1/workers', 'Forwarding workers', workerRow, () => sw.workers());
   table('/v1/bonds', 'Bonds, with their members and what LACP agreed on', bondRow, () => sw.bonds());
+  table('/v1/tunnels', 'Tunnels, with their remotes, sockets and MTU', tunnelRow, () => sw.tunnels());
   table('/v1/drops', 'Frames lost in the switch, by port and reason', dropRow, () => sw.drops());
   app.get<{ Querystring: z.infer<typeof fdbQuery> }>(
     '/v1/fdb',

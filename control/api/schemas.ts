@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { documentSchema, portSchema } from '../config/document.ts';
+import { farKeys } from '../config/tunnel-schema.ts';
 import { macValue, nameValue, strict } from '../config/values.ts';
 import type { ApplyResult, BridgeRow, DropRow, FdbRow, PortDetail, PortRow, VlanRow, WorkerRow } from '../switch.ts';
 
@@ -105,7 +106,7 @@ export const workerRow = z.object({
 }) satisfies z.ZodType<WorkerRow>;
 
 export const dropRow = z.object({
-  bridge: z.string(),
+  bridge: z.string().describe('empty of a tunnels’ endpoint, whose name the port is'),
   port: z.string(),
   reason: z.string(),
   meaning: z.string(),
@@ -168,6 +169,8 @@ export const fdbBody = strict('an entry', {
   mac: macValue,
   port: nameValue,
   type: z.enum(['static', 'sticky']).default('static'),
+  remote: farKeys.remote.describe('of a tunnel: the far end behind which it lives'),
+  vni: farKeys.vni.describe('of a tunnel: the network identifier of frames to it, in place of the tunnel’s own'),
 });
 export const fdbDeleteQuery = strict('the query', { vlan: vlanQuery.default(0), mac: anyMac });
 export const flushBody = strict('the body', {

@@ -1,10 +1,9 @@
 /**
  * Bonds as people read them: a table of all, or one with everything that LACP knows. Called by `weft show bonds`; pure but for printing.
  */
-import { RequestError } from '../errors.ts';
 import type { BondMemberRow, BondRow, LacpInfo } from '../switch.ts';
 import { type Colour, type Io, paint, print } from './io.ts';
-import { splitPort } from './ports.ts';
+import { rowNamed } from './ports.ts';
 import { type Column, tableLines } from './table.ts';
 import { formatBitRate, formatBytes, formatCount } from './units.ts';
 
@@ -65,13 +64,7 @@ export function bondTable(bonds: readonly BondRow[], io: Pick<Io, 'colour' | 'wi
 
 /** Finds the bond that is named `up` or `br0/up`. Throws a RequestError when none or several are. */
 export function bondNamed(bonds: readonly BondRow[], text: string): BondRow {
-  const { bridge, port } = splitPort(text);
-  const found = bonds.filter((bond) => bond.name === port && (bridge === null || bond.bridge === bridge));
-  if (found.length === 1) return found[0]!;
-  const names = found.map((bond) => `${bond.bridge}/${bond.name}`).join(', ');
-  if (found.length > 1)
-    throw new RequestError('ambiguous-bond', `several bridges have a bond "${port}"`, `name one of ${names}`);
-  throw new RequestError('no-bond', `there is no bond "${text}"`, '`weft show bonds` lists them', 404);
+  return rowNamed(bonds, 'bond', text);
 }
 
 function counted({ frames, bytes }: BondMemberRow['receive']): string {

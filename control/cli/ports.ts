@@ -16,6 +16,24 @@ export function splitPort(text: string): { bridge: string | null; port: string }
   return slash < 0 ? { bridge: null, port: text } : { bridge: text.slice(0, slash), port: text.slice(slash + 1) };
 }
 
+/**
+ * The row of what is named `up` or `br0/up`, among those of one kind of port, which messages call `kind`. Throws a RequestError when none or
+ * several are.
+ */
+export function rowNamed<Row extends Pick<PortRow, 'bridge' | 'name'>>(
+  rows: readonly Row[],
+  kind: 'bond' | 'tunnel',
+  text: string,
+): Row {
+  const { bridge, port } = splitPort(text);
+  const found = rows.filter((row) => row.name === port && (bridge === null || row.bridge === bridge));
+  if (found.length === 1) return found[0]!;
+  const names = found.map((row) => `${row.bridge}/${row.name}`).join(', ');
+  if (found.length > 1)
+    throw new RequestError(`ambiguous-${kind}`, `several bridges have a ${kind} "${port}"`, `name one of ${names}`);
+  throw new RequestError(`no-${kind}`, `there is no ${kind} "${text}"`, `\`weft show ${kind}s\` lists them`, 404);
+}
+
 /** Finds the bridge of a port that is named without one. Throws a RequestError when none or several have it. */
 export async function findPort(client: Client, text: string): Promise<PortName> {
   const { bridge, port } = splitPort(text);

@@ -8,6 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { bondLines } from './bond-text.ts';
 import { escaped, heading, portLabels } from './lines.ts';
 import type { LossSample, MetricsSource, PortSample } from './source.ts';
+import { tunnelLines } from './tunnel-text.ts';
 
 /** Characters rendered between two turns of the event loop: about 1 ms. */
 const SLICE_CHARACTERS = 64 * 1024;
@@ -182,6 +183,11 @@ function* lines(source: MetricsSource): Generator<string> {
   );
   yield* lossLines('weft_dropped_frames_total', 'Frames lost in the switch, by reason.', source.drops());
   yield* bondLines(source.bonds());
+  yield* tunnelLines({
+    tunnels: source.tunnels(),
+    endpoints: source.tunnelEndpoints(),
+    senders: source.tunnelSenders(),
+  });
   const bridges = source.bridges();
   yield heading('weft_fdb_entries', 'gauge', 'Addresses in the forwarding database of the bridge.');
   for (const b of bridges) yield `weft_fdb_entries{bridge="${escaped(b.bridge)}"} ${b.fdbEntries}\n`;

@@ -196,8 +196,9 @@ export class RunningSwitch implements api.Switch {
   }
 
   async addFdb(entry: api.FdbEntry): Promise<void> {
-    const { bridge, port, vlan, type } = entry;
-    await this.#edit((document) => withFdbEntry(document, bridge, port, { mac: entry.mac, vlan, type }));
+    const { bridge, port, mac, vlan, type, remote, vni } = entry;
+    const far = { ...(remote === undefined ? {} : { remote }), ...(vni === undefined ? {} : { vni }) };
+    await this.#edit((document) => withFdbEntry(document, bridge, port, { mac, vlan, type, ...far }));
   }
 
   async deleteFdb(entry: { bridge: string; vlan: number; mac: string }): Promise<void> {

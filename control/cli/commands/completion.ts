@@ -78,8 +78,10 @@ async function memberNames(client: Client, bond: string): Promise<string[]> {
 /** Values of an argument or option by the name it is shown with; empty where only the shell knows (files). */
 async function valuesOf(name: string, client: Client, typed: string, given: readonly string[]): Promise<string[]> {
   if (name === 'port') return qualifiedNames(await client.get<PortRow[]>('/v1/ports'), typed.includes('/'));
-  if (name === 'bond' && (given.length === 0 || given[0] === 'bonds'))
-    return qualifiedNames(await client.get<BondRow[]>('/v1/bonds'), typed.includes('/'));
+  if (name === 'bond' || name === 'tunnel' || (name === 'name' && (given[0] === 'bonds' || given[0] === 'tunnels'))) {
+    const rows = await client.get<Pick<PortRow, 'bridge' | 'name'>[]>(`/v1/${name === 'name' ? given[0] : `${name}s`}`);
+    return qualifiedNames(rows, typed.includes('/'));
+  }
   if (name === 'member') return memberNames(client, given.at(-1) ?? '');
   if (name === 'bridge') return (await client.get<BridgeRow[]>('/v1/bridges')).map((bridge) => bridge.name);
   if (name === 'bridge/port') return (await client.get<BridgeRow[]>('/v1/bridges')).map((bridge) => `${bridge.name}/`);

@@ -5,11 +5,13 @@ import { Argument, type Command } from 'commander';
 import type { Document } from '../../config/document.ts';
 import { RequestError } from '../../errors.ts';
 import type { BondRow, BridgeRow, DropRow, FdbRow, PortRow, VlanRow, WorkerRow } from '../../switch.ts';
+import type { TunnelRow } from '../../tunnel-rows.ts';
 import { bondNamed, bondTable, printBond } from '../bonds.ts';
 import { type Client, query } from '../client.ts';
 import { type Context, clientOf, examples } from '../context.ts';
 import { type Io, print, printJson } from '../io.ts';
 import { type Column, tableLines } from '../table.ts';
+import { printTunnel, tunnelNamed, tunnelTable } from '../tunnels.ts';
 import { formatAge, formatBitRate, formatBytes, formatCount } from '../units.ts';
 
 const WHATS = ['config', 'bridges', 'ports', 'fdb', 'vlans', 'bonds', 'tunnels', 'workers', 'drops'] as const;
@@ -75,6 +77,7 @@ const FDB: readonly Column<FdbRow>[] = [
   { title: 'VLAN', text: (e) => String(e.vlan), right: true },
   { title: 'ADDRESS', text: (e) => e.mac },
   { title: 'PORT', text: (e) => e.port },
+  { title: 'REMOTE', text: (e) => (e.vni === null ? (e.remote ?? '') : `${e.remote ?? ''} VNI ${e.vni}`.trim()) },
   { title: 'TYPE', text: (e) => e.type, drop: 3 },
   { title: 'SEEN', text: (e) => (e.age === null ? '' : `${formatAge(e.age)} ago`), right: true, drop: 2 },
 ];
@@ -99,7 +102,7 @@ const WORKERS: readonly Column<WorkerRow>[] = [
 ];
 
 const DROPS: readonly Column<DropRow>[] = [
-  { title: 'PORT', text: (d) => `${d.bridge}/${d.port}` },
+  { title: 'PORT', text: (d) => (d.bridge === '' ? d.port : `${d.bridge}/${d.port}`) },
   { title: 'REASON', text: (d) => d.reason },
   { title: 'FRAMES', text: (d) => formatCount(d.frames), right: true },
   { title: 'MEANS', text: (d) => d.meaning, drop: 1 },
@@ -110,9 +113,12 @@ function table<Row>(io: Io, rows: readonly Row[], columns: readonly Column<Row>[
   else for (const line of tableLines(rows, columns, io)) print(io, line);
 }
 
+function printFdb(io: Io, rows: readonly FdbRow[]): void {
+  const remote = rows.some((row) => row.remote !== null || row.vni !== null);
+  table(io, rows, remote ? FDB : FDB.filter(({ title }) => title !== 'REMOTE'), 'no addresses');
+}
+
 async function fetchRows(client: Client, what: What, options: ShowOptions): Promise<unknown> {
-  // No tunnel can exist: this version's documents know no such kind.
-  if (what === 'tunnels') return [];
   if (what !== 'fdb') return client.get(`/v1/${what}`);
   const slash = options.port?.indexOf('/') ?? -1;
   const bridge = slash > 0 ? options.port?.slice(0, slash) : options.bridge;
@@ -134,7 +140,7 @@ async function printRows(io: Io, what: What, rows: unknown): Promise<void> {
       return table(io, ports, columns, 'no ports');
     }
     case 'fdb':
-      return table(io, rows as FdbRow[], FDB, 'no addresses');
+      return printFdb(io, rows as FdbRow[]);
     case 'vlans':
       return table(io, rows as VlanRow[], VLANS, 'no VLANs');
     case 'bonds': {
@@ -143,30 +149,41 @@ async function printRows(io: Io, what: What, rows: unknown): Promise<void> {
       for (const line of bondTable(bonds, io)) print(io, line);
       return;
     }
+    case 'tunnels': {
+      const tunnels = rows as TunnelRow[];
+      if (tunnels.length === 0) return print(io, 'no tunnels');
+      for (const line of tunnelTable(tunnels, io)) print(io, line);
+      return;
+    }
     case 'workers':
       return table(io, rows as WorkerRow[], WORKERS, 'no workers');
     case 'drops':
       return table(io, rows as DropRow[], DROPS, 'nothing was dropped');
-    default:
-      return print(io, `no ${what}: this version does not build them`);
   }
 }
 
 async function overview(io: Io, client: Client, json: boolean): Promise<void> {
-  const whats = ['bridges', 'ports', 'bonds', 'workers', 'drops'] as const;
+  const whats = ['bridges', 'ports', 'bonds', 'tunnels', 'workers', 'drops'] as const;
   const all = await Promise.all(whats.map((what) => fetchRows(client, what, {})));
   if (json) return printJson(io, Object.fromEntries(whats.map((what, i) => [what, all[i]])));
   for (const [i, what] of whats.entries()) {
-    if (what === 'bonds' && (all[i] as BondRow[]).length === 0) continue;
+    if ((what === 'bonds' || what === 'tunnels') && (all[i] as unknown[]).length === 0) continue;
     if (i > 0) print(io, '');
     await printRows(io, what, all[i]);
   }
 }
 
+function showOne(io: Io, what: 'bonds' | 'tunnels', rows: unknown, name: string, json: boolean): void {
+  const found = what === 'bonds' ? bondNamed(rows as BondRow[], name) : tunnelNamed(rows as TunnelRow[], name);
+  if (json) printJson(io, found);
+  else if ('members' in found) printBond(io, found);
+  else printTunnel(io, found);
+}
+
 async function show(
   context: Context,
   what: What | undefined,
-  bond: string | undefined,
+  name: string | undefined,
   options: ShowOptions,
   self: Command,
 ): Promise<void> {
@@ -174,18 +191,15 @@ async function show(
   const client = clientOf(context, self);
   const json = options.json === true;
   if (what === undefined) return overview(io, client, json);
-  if (bond !== undefined && what !== 'bonds')
+  if (name !== undefined && what !== 'bonds' && what !== 'tunnels')
     throw new RequestError(
       'too-many-words',
-      `show ${what} takes no name ("${bond}")`,
+      `show ${what} takes no name ("${name}")`,
       '`weft port show PORT` shows one port',
     );
   const rows = await fetchRows(client, what, options);
-  if (bond !== undefined) {
-    const found = bondNamed(rows as BondRow[], bond);
-    return json ? printJson(io, found) : printBond(io, found);
-  }
-  if (json) printJson(io, rows);
+  if (name !== undefined) showOne(io, what === 'bonds' ? 'bonds' : 'tunnels', rows, name, json);
+  else if (json) printJson(io, rows);
   else await printRows(io, what, rows);
 }
 
@@ -194,14 +208,14 @@ export function addShowCommand(program: Command, context: Context): void {
     .command('show')
     .description('show what the running switch is and counts; without WHAT an overview')
     .addArgument(new Argument('[what]', 'what to show').choices(WHATS))
-    .argument('[bond]', 'bonds: this one in full, as up or br0/up')
+    .argument('[name]', 'bonds, tunnels: this one in full, as up or br0/up')
     .option('--json', 'the API’s JSON, with every field')
     .option('--bridge <name>', 'fdb: only of this bridge')
     .option('--port <name>', 'fdb: only at this port (also br0/web)')
     .option('--vlan <number>', 'fdb: only in this VLAN')
     .option('--mac <address>', 'fdb: only this address')
-    .action((what: What | undefined, bond: string | undefined, options: ShowOptions, self: Command) =>
-      show(context, what, bond, options, self),
+    .action((what: What | undefined, name: string | undefined, options: ShowOptions, self: Command) =>
+      show(context, what, name, options, self),
     );
   examples(
     command,
@@ -209,6 +223,8 @@ export function addShowCommand(program: Command, context: Context): void {
     ['show fdb --vlan 10', 'where the addresses of VLAN 10 live'],
     ['show bonds', 'bonds, their members, and who is at the other end'],
     ['show bonds up', 'one with all that LACP knows'],
+    ['show tunnels', 'tunnels, their remotes, and the MTU that fits'],
+    ['show tunnels pod7', 'one with its sockets and where its MTU comes from'],
     ['show drops --json', 'what was lost, where and why'],
     ['show config > weft.yaml', 'the running document'],
   );

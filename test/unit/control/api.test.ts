@@ -81,6 +81,7 @@ describe('reading', () => {
           'fdb',
           'health',
           'ports',
+          'tunnels',
           'version',
           'vlans',
           'workers',

@@ -84,6 +84,7 @@ describe('weft show', () => {
       'bridges',
       'ports',
       'bonds',
+      'tunnels',
       'workers',
       'drops',
     ]);

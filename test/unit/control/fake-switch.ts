@@ -13,6 +13,7 @@ import type {
   Capture,
   CapturedFrame,
   CaptureOptions,
+  DropRow,
   FdbEntry,
   FdbFilter,
   FdbRow,
@@ -74,6 +75,15 @@ export class FakeSwitch implements Switch {
   fdbRows: FdbRow[] = [];
   bondRows: BondRow[] = [];
   tunnelRows: TunnelRow[] = [];
+  dropRows: DropRow[] = [
+    {
+      bridge: 'br0',
+      port: 'web',
+      reason: 'tagged-on-access',
+      meaning: 'A tagged frame came in on an access port.',
+      frames: 7,
+    },
+  ];
   readonly commands: { bridge: string; port: string; member: string; command: BondCommand }[] = [];
   /** Of every port. */
   settings: PortDetail['settings'] = {};
@@ -217,16 +227,8 @@ export class FakeSwitch implements Switch {
     this.restarted.push(index);
   }
 
-  drops() {
-    return [
-      {
-        bridge: 'br0',
-        port: 'web',
-        reason: 'tagged-on-access',
-        meaning: 'A tagged frame came in on an access port.',
-        frames: 7,
-      },
-    ];
+  drops(): DropRow[] {
+    return this.dropRows;
   }
 
   tunnels(): TunnelRow[] {
