@@ -10,14 +10,26 @@ import type { VlanModel } from '../model/vlan.ts';
 import { hasVlan, type VlanBitmap } from '../model/vlan-set.ts';
 import type { TablePort } from './table-port.ts';
 
-/** The form in which a port sends a frame of this VLAN; the same truth as path/shape.ts reads from a record. */
-export function formOf(vlan: VlanModel, vid: number): number {
+/**
+ * The form in which a port sends a frame of this VLAN; the same truth as path/shape.ts reads from a record. `mapped`: a tunnel whose VNIs
+ * stand for VLANs, so that none shows.
+ */
+export function formOf(vlan: VlanModel, vid: number, mapped = false): number {
+  if (mapped) return Form.UNTAGGED;
   if (vid !== 0) {
     if (vlan.mode === 'trunk' || vlan.mode === 'native-tagged') return Form.TAGGED;
     if (vlan.mode === 'native-untagged' && vid !== vlan.tag) return Form.TAGGED;
   }
   if (vlan.priorityTags === 'never') return Form.UNTAGGED;
   return vlan.priorityTags === 'always' ? Form.PRIORITY : Form.PRIORITY_IF_NONZERO;
+}
+
+function isMapped({ tunnel }: TablePort): boolean {
+  return tunnel !== null && tunnel.vlans !== null;
+}
+
+function formIn(port: TablePort, vid: number): number {
+  return formOf(port.vlan, vid, isMapped(port));
 }
 
 export class FloodPool {
@@ -36,8 +48,8 @@ export class FloodPool {
     if (at + words.length > this.#words.length) {
       throw new RequestError(
         'flood-sets-too-large',
-        `the bridges' VLANs have more than ${this.#words.length} members together`,
-        'give trunks the VLANs that they need',
+        `the bridges' VLANs and tunnels have more than ${this.#words.length} members and remotes together`,
+        'give trunks the VLANs that they need, and tunnels the remotes',
       );
     }
     for (let k = 0; k < words.length; k++) this.#words[at + k] = words[k]! | 0;
@@ -67,7 +79,7 @@ export class FloodPool {
     const members: number[] = [];
     for (const ports of classes) {
       if (!hasVlan(carried.get(ports[0]!.number)!, vid)) continue;
-      const form = formOf(ports[0]!.vlan, vid) << SET_FORM_SHIFT;
+      const form = formIn(ports[0]!, vid) << SET_FORM_SHIFT;
       for (const port of ports) members.push(port.number | form);
     }
     if (members.length === 0) return 0;
@@ -76,11 +88,11 @@ export class FloodPool {
   }
 }
 
-/** Ports grouped by equal VLAN configuration: 1,000 ports are usually few classes, and only classes are compared per VLAN. */
+/** Ports grouped by equal forms in all VLANs: 1,000 ports are usually few classes, and only classes are compared per VLAN. */
 function classesOf(ports: readonly TablePort[]): TablePort[][] {
   const classes = new Map<string, TablePort[]>();
   for (const port of ports) {
-    const key = JSON.stringify(port.vlan);
+    const key = JSON.stringify([port.vlan, isMapped(port)]);
     const members = classes.get(key);
     if (members === undefined) classes.set(key, [port]);
     else members.push(port);
@@ -89,5 +101,5 @@ function classesOf(ports: readonly TablePort[]): TablePort[][] {
 }
 
 function classKey(port: TablePort, vid: number, carried: ReadonlyMap<number, VlanBitmap>): string {
-  return hasVlan(carried.get(port.number)!, vid) ? String(formOf(port.vlan, vid)) : '-';
+  return hasVlan(carried.get(port.number)!, vid) ? String(formIn(port, vid)) : '-';
 }

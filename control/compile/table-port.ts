@@ -5,7 +5,7 @@ import type { VlanModel } from '../model/vlan.ts';
 /** A tunnel as the path needs it. */
 export interface TableTunnel
   extends Pick<TunnelSettings, 'kind' | 'vni' | 'vlans' | 'ttl' | 'tos' | 'splitHorizon' | 'suppress' | 'clampMss'> {
-  /** The port number of the sockets that receive. */
+  /** The port number of the sockets that receive; 0 while there are none. */
   readonly endpoint: number;
   /** Destinations that get what goes to many. */
   readonly remotes: readonly number[];

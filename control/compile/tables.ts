@@ -16,6 +16,7 @@ import {
   TABLE_FLOOD_POOL_AT,
   TABLE_MEMBERSHIP_AT,
   TABLE_PORTS_AT,
+  TABLE_VNIS_AT,
 } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
 import { BridgeWord, PortFlag, PortWord, PriorityTags, VlanMode } from '../../dataplane/tables/port-layout.ts';
@@ -23,7 +24,9 @@ import { RequestError } from '../errors.ts';
 import { carriedVlans, type VlanModel } from '../model/vlan.ts';
 import { bitmapOf, type VlanBitmap } from '../model/vlan-set.ts';
 import { FloodPool } from './flood-pool.ts';
-import type { TableBridge, TablePort } from './table-port.ts';
+import type { TableBridge, TablePort, TableTunnel } from './table-port.ts';
+import { headerOf, outerOf, tunnelFlags, vniMap, vniWord } from './tunnel-words.ts';
+import { countVnis, writeVnis } from './vni-table.ts';
 
 const MODES: Readonly<Record<VlanModel['mode'], number>> = {
   trunk: VlanMode.TRUNK,
@@ -38,6 +41,9 @@ const PRIORITIES: Readonly<Record<VlanModel['priorityTags'], number>> = {
   always: PriorityTags.ALWAYS,
 };
 
+/** Record 0 belongs to no port: its first word is the highest number in use, and this one how many VNIs there are. */
+const VNIS_COUNT = PortWord.VNI;
+
 /** Writes the tables of this generation into the copy that its low bit names. Throws RequestError when they don't fit. */
 export function compileTables(
   view: View,
@@ -49,12 +55,15 @@ export function compileTables(
   const i32 = new Int32Array(view.buffer, at, TABLE_BYTES / 4);
   clear(i32);
   const pool = new FloodPool(i32.subarray(TABLE_FLOOD_POOL_AT >> 2, (TABLE_FLOOD_POOL_AT >> 2) + FLOOD_POOL_WORDS));
-  for (const bridge of bridges) writeBridge(i32, bridge);
+  // Bridges in which a tunnel answers in other machines' place.
+  const suppressing = new Set(ports.flatMap(({ bridge, tunnel }) => (tunnel?.suppress === true ? [bridge] : [])));
+  for (const bridge of bridges) writeBridge(i32, bridge, suppressing.has(bridge.number));
   const highest = ports.reduce((most, port) => Math.max(most, port.number), 0);
   if (highest >= PORTS_MAX || ports.some(({ number }) => number < 1))
     throw new RequestError('too-many-ports', `at most ${PORTS_MAX - 1} ports`);
-  // Record 0 belongs to no port: its first word is the highest number in use. Before the others, so that what fails half-way is cleared.
+  // Before the others, so that what fails half-way is cleared.
   i32[TABLE_PORTS_AT >> 2] = highest;
+  i32[(TABLE_PORTS_AT >> 2) + VNIS_COUNT] = countVnis(ports);
   const carried = new Map<number, VlanBitmap>();
   for (const port of ports) {
     const vlans = carriedVlans(port.vlan);
@@ -64,7 +73,9 @@ export function compileTables(
       (TABLE_MEMBERSHIP_AT >> 2) + port.number * MEMBERSHIP_WORDS,
     );
     writePort(i32, port, port.vlan.cvlans === null ? 0 : pool.add(bitmapOf(port.vlan.cvlans)));
+    if (port.tunnel !== null) writeTunnel(i32, port.number, port.tunnel, pool);
   }
+  writeVnis(i32.subarray(TABLE_VNIS_AT >> 2), ports);
   for (const bridge of bridges) {
     const members = ports.filter((port) => port.bridge === bridge.number);
     const index = (TABLE_FLOOD_INDEX_AT >> 2) + bridge.number * VLANS_COUNT;
@@ -72,8 +83,10 @@ export function compileTables(
   }
 }
 
-/** Empties what the copy's last tables used, and touches no other page: all 7 MB of a fresh copy would cost 10 ms and stay in memory. */
+/** Empties what the copy's last tables used, and touches no other page: all 12 MB of a fresh copy would cost 10 ms and stay in memory. */
 function clear(i32: Int32Array): void {
+  // Hashed VNIs lie everywhere: a few already touch most pages.
+  if (i32[(TABLE_PORTS_AT >> 2) + VNIS_COUNT] !== 0) i32.fill(0, TABLE_VNIS_AT >> 2);
   const records = (i32[TABLE_PORTS_AT >> 2]! + 1) * PORT_WORDS;
   const memberships = (i32[TABLE_PORTS_AT >> 2]! + 1) * MEMBERSHIP_WORDS;
   i32.fill(0, TABLE_PORTS_AT >> 2, (TABLE_PORTS_AT >> 2) + records);
@@ -86,13 +99,14 @@ function clear(i32: Int32Array): void {
   i32.fill(0, TABLE_BRIDGES_AT >> 2, TABLE_FLOOD_INDEX_AT >> 2);
 }
 
-function writeBridge(i32: Int32Array, bridge: TableBridge): void {
+function writeBridge(i32: Int32Array, bridge: TableBridge, suppress: boolean): void {
   if (bridge.number < 1 || bridge.number >= BRIDGES_MAX)
     throw new RequestError('too-many-bridges', `at most ${BRIDGES_MAX - 1} bridges`);
   const at = (TABLE_BRIDGES_AT >> 2) + bridge.number * BRIDGE_WORDS;
   i32[at + BridgeWord.PRESENT] = 1;
   i32[at + BridgeWord.FDB_LIMIT] = bridge.fdbLimit;
   i32[at + BridgeWord.AGEING_S] = bridge.ageing;
+  i32[at + BridgeWord.SUPPRESS] = suppress ? 1 : 0;
 }
 
 function writePort(i32: Int32Array, port: TablePort, customers: number): void {
@@ -113,8 +127,18 @@ function writePort(i32: Int32Array, port: TablePort, customers: number): void {
   i32[at + PortWord.BOND] = port.bond;
 }
 
+function writeTunnel(i32: Int32Array, number: number, tunnel: TableTunnel, pool: FloodPool): void {
+  const { remotes, vlans } = tunnel;
+  const at = (TABLE_PORTS_AT >> 2) + number * PORT_WORDS;
+  i32[at + PortWord.VNI] = vniWord(tunnel);
+  i32[at + PortWord.HEADER] = headerOf(tunnel);
+  i32[at + PortWord.REMOTES] = remotes.length === 0 ? 0 : pool.add([remotes.length, ...remotes]);
+  i32[at + PortWord.VNI_MAP] = vlans === null ? 0 : pool.add(vniMap(vlans));
+  i32[at + PortWord.OUTER] = outerOf(tunnel);
+}
+
 function flagsOf(port: TablePort): number {
-  let flags: number = PortFlag.PRESENT;
+  let flags: number = PortFlag.PRESENT | tunnelFlags(port.tunnel);
   if (port.up) flags |= PortFlag.UP;
   if (port.learning) flags |= PortFlag.LEARN;
   if (port.sticky) flags |= PortFlag.STICKY;

@@ -9,8 +9,8 @@ import { checked, deviceValue, integer } from './values.ts';
 
 /** 24 bits (RFC 7348, 5; RFC 8926, 3.4). */
 export const VNI_MAX = 0xff_ffff;
-/** 32 bits (RFC 2890, 2.1). */
-export const KEY_MAX = 0xffff_ffff;
+/** 32 bits (RFC 2890, 2.1); the last of them stands in the tables for no key (NO_KEY). */
+export const KEY_MAX = 0xffff_fffe;
 /** Remotes that a document may list for one port. */
 export const LISTED_REMOTES_MAX = 10_000;
 
