@@ -34,6 +34,7 @@ class Carrier;
 struct GuestDevice;
 struct SocketDevice;
 struct TapDevice;
+class TunnelReceiver;
 
 /// What a port's frames come from and go to. Shared by the registry and by the workers that serve a queue of it.
 struct Device : std::enable_shared_from_this<Device> {
@@ -43,6 +44,7 @@ struct Device : std::enable_shared_from_this<Device> {
   virtual const TapDevice* as_tap() const { return nullptr; }
   virtual GuestDevice* as_guest() { return nullptr; }
   virtual SocketDevice* as_socket() { return nullptr; }
+  virtual TunnelReceiver* as_tunnel_receiver() { return nullptr; }
   /// Worker `worker`'s end of it, serving `port`; null and errno when there is none.
   virtual std::unique_ptr<Carrier> carrier(int32_t worker, int32_t port, int* error);
   /// Frames that the kernel lost since the device was opened, before a worker could read them. Main thread.

@@ -44,6 +44,8 @@ class Slots {
   int32_t room() const { return limit_ - slots_used_; }
   /// How many large buffers are left.
   int32_t large_room() const { return kLargeCount - large_used_; }
+  /// How many pieces outside the arena.
+  int32_t pieces_room() const { return kPiecesOfTurnMax - pieces_used_; }
   /// Whether frames must lie in the arena wholly, since somebody who can't follow pieces will look at them.
   bool whole() const { return block_[kBlockWhole] != 0; }
 
