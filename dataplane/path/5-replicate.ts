@@ -4,14 +4,15 @@ import { count, drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import { VLANS_COUNT } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
-import { FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
+import { BRIDGE_WORDS, FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell } from '../memory/layout.ts';
 import { Form, SET_FORM_SHIFT, SET_PORT_MASK } from '../tables/flood-layout.ts';
-import { PortFlag, PortWord } from '../tables/port-layout.ts';
+import { BridgeWord, PortFlag, PortWord } from '../tables/port-layout.ts';
 import { APART } from './4-decide.ts';
 import { resolve } from './6-resolve.ts';
 import { sendsCustomer } from './customer.ts';
 import { replicate } from './replica.ts';
 import { shape, shapeOf } from './shape.ts';
+import { answers } from './suppress.ts';
 
 const VID_MASK = 0xfff;
 const OWN_SLOT = PortFlag.PATCH | PortFlag.TUNNEL;
@@ -20,6 +21,13 @@ const OWN_SLOT = PortFlag.PATCH | PortFlag.TUNNEL;
 function wantedFlag(flags: number): number {
   if ((flags & Flag.BROADCAST) !== 0) return PortFlag.FLOOD_BROADCAST;
   return (flags & Flag.GROUP) !== 0 ? PortFlag.FLOOD_MULTICAST : PortFlag.FLOOD_UNKNOWN;
+}
+
+/** Whether the switch itself told the asker what this frame asks: then tunnels that want it so need not carry it. */
+function isAnswered(lane: Lane, slot: number, port: number, record: number): boolean {
+  const i32 = lane.i32;
+  if (i32[lane.bridgesAt + i32[record + PortWord.BRIDGE]! * BRIDGE_WORDS + BridgeWord.SUPPRESS] === 0) return false;
+  return (i32[record + PortWord.FLAGS]! & PortFlag.TUNNEL) === 0 && answers(lane, slot, port);
 }
 
 /** Sends a frame to every member of its (bridge, VLAN) but `port`, where it came from. */
@@ -33,6 +41,7 @@ export function flood(lane: Lane, slot: number, port: number): void {
   const apart = i32[record + PortWord.FLAGS]! & APART;
   const native = (i32[facts + Fact.FLAGS]! & Flag.TAGGED) !== 0 ? Form.TAGGED : Form.UNTAGGED;
   const inner = i32[facts + Fact.FLAGS]! & Flag.INNER;
+  const withheld = isAnswered(lane, slot, port, record) ? PortFlag.SUPPRESS : 0;
   const members = i32[set]!;
   let untagged = native === Form.UNTAGGED ? slot : -1;
   let tagged = native === Form.TAGGED ? slot : -1;
@@ -42,7 +51,7 @@ export function flood(lane: Lane, slot: number, port: number): void {
     const member = i32[set + k]!;
     const egress = member & SET_PORT_MASK;
     const flags = i32[lane.portsAt + egress * PORT_WORDS + PortWord.FLAGS]!;
-    if (egress === port || (flags & wanted) !== wanted || (flags & apart) !== 0) continue;
+    if (egress === port || (flags & wanted) !== wanted || (flags & (apart | withheld)) !== 0) continue;
     if (((flags & PortFlag.CUSTOMERS) | inner) !== 0 && !sendsCustomer(lane, facts, egress)) continue;
     listed++;
     const form = shapeOf(member >>> SET_FORM_SHIFT, i32[facts + Fact.TAG]!);
@@ -63,7 +72,7 @@ export function flood(lane: Lane, slot: number, port: number): void {
     resolve(lane, out, egress, egress);
   }
   lane.floodedCount = (lane.floodedCount + listed) | 0;
-  if (listed === 0) drop(lane, port, Drop.NO_EGRESS);
+  if (listed === 0) drop(lane, port, withheld === 0 ? Drop.NO_EGRESS : Drop.ANSWERED);
   else if (listed > 1) count(lane, port, PortCell.REPLICATED, listed - 1);
   count(lane, port, PortCell.FLOODED, 1);
 }
