@@ -20,6 +20,8 @@ export class Counters {
   readonly #view: View;
   readonly #workers: number;
   readonly #fdbCountsAt: number;
+  /** The same as `flushPort` for a port's remotes; tunnels.ts sets it. */
+  flushRemotes: (port: number) => void = () => {};
 
   constructor(view: View) {
     this.#view = view;
@@ -90,9 +92,10 @@ export class Counters {
     return Atomics.load(this.#view.i32, this.#fdbCountsAt + EVICTED_AT) >>> 0;
   }
 
-  /** Makes every address of a port count as absent from now on; the sweep frees them within a second. */
+  /** Makes every address of a port, or behind it, count as absent from now on; the sweep frees them within a second. */
   flushPort(port: number): void {
     Atomics.add(this.#view.i32, this.#fdbCountsAt + GENERATIONS_AT + port, 1);
+    this.flushRemotes(port);
   }
 
   /** All counters of a number, before a new port gets it. */

@@ -44,7 +44,7 @@ export class DeviceKeeper {
     const risen = due.filter(({ state, opened }) => !state.up && opened.up);
     await this.#adopt(due, (taken, takes) => taken & takes, [...fallen, ...risen]);
     await Promise.all(due.map(({ opened }) => opened.follow()));
-    for (const { state } of due) this.#base.bonds.hear(state);
+    for (const { state } of due) this.#base.hear(state);
     await this.#adopt(due, (_, takes) => takes, due);
     for (const { state } of due) if (were.get(state) !== state.up) this.#base.tell(state);
     await this.#base.addEntries(fallen.map(({ state }) => state));

@@ -8,7 +8,8 @@ import type { Attachment } from '../../dataplane/orders.ts';
 import { tapSpec } from '../devices/tap-device.ts';
 import { DeviceError } from '../errors.ts';
 import type { Action } from '../plan/plan.ts';
-import { EAGAIN_RESULT, type Foundation } from './foundation.ts';
+import { EAGAIN_RESULT } from '../workers/pool.ts';
+import type { Foundation } from './foundation.ts';
 import { IDLES } from './idles.ts';
 import { deviceName, heldTap, type OpenedBacking, type PortState } from './port-book.ts';
 import { claimsOf, Workshop } from './workshop.ts';
@@ -91,7 +92,7 @@ export class Executor {
     for (const state of states) {
       state.leaving = true;
       if (state.device?.by === 'opener') state.device.retire();
-      this.#base.bonds.hear(state);
+      this.#base.hear(state);
     }
   }
 
@@ -113,13 +114,13 @@ export class Executor {
     try {
       for (const add of adds) states.push(this.#enter(add));
       // A member that is not steered yet takes nothing, wherever its frames would go.
-      for (const state of states) this.#base.bonds.hear(state);
+      for (const state of states) this.#base.hear(state);
       const { kernel } = this.#base;
       kernel.forget();
       for (const state of states) state.missedBase = kernel.base(state);
       await this.#base.publish();
       await this.#attach(states);
-      for (const state of states) this.#base.bonds.hear(state);
+      for (const state of states) this.#base.hear(state);
       await this.#base.addEntries(states);
     } catch (error) {
       await this.#leave(states);
@@ -192,7 +193,7 @@ export class Executor {
     }
     state.model = action.after;
     if (state.device?.by === 'opener') state.device.device.configure?.(action.after);
-    this.#base.bonds.hear(state);
+    this.#base.hear(state);
     // Addresses that were learned under the old VLANs would lead frames to a port that no longer carries them.
     if (action.keys.includes('vlan')) counters.flushPort(state.number);
     if (action.keys.includes('fdb') || action.keys.includes('vlan')) await this.#changeEntries(state, action);

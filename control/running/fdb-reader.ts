@@ -2,6 +2,7 @@
  * Walks the forwarding database for people: rows of (bridge, VLAN, MAC) → port. Reads as a worker does, without locks: a torn entry is
  * left out. Main thread, on request only.
  */
+import { DESTINATIONS_COUNT } from '../../dataplane/limits.ts';
 import { Header } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
 import {
@@ -15,6 +16,7 @@ import {
   STATIC,
   STICKY,
 } from '../../dataplane/tables/fdb-layout.ts';
+import { portOf } from './remote-record.ts';
 
 /** An entry as numbers. */
 export interface FdbEntry {
@@ -23,7 +25,10 @@ export interface FdbEntry {
   readonly bridge: number;
   readonly vlan: number;
   readonly mac: string;
+  /** The port, of a tunnel whichever remote it is at. */
   readonly port: number;
+  /** The port, or one of its remotes. */
+  readonly destination: number;
   readonly type: 'learned' | 'static' | 'sticky';
   /** Seconds; null for static entries. */
   readonly age: number | null;
@@ -46,17 +51,36 @@ export function* readFdb(view: View, nowS: number): Generator<FdbEntry> {
     const key1 = i32[at + k * 4 + 1]!;
     const value = i32[at + k * 4 + 2]!;
     if (value === 0 || i32[at + k * 4 + 3] !== checkOf(key0, key1, value)) continue;
-    const port = value & DESTINATION_MASK;
-    if (((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== (i32[generationsAt + port]! & GENERATION_MASK)) continue;
+    const destination = value & DESTINATION_MASK;
+    const generation = i32[generationsAt + destination]! & GENERATION_MASK;
+    if (((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== generation) continue;
     yield {
       key0,
       key1,
       bridge: (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1 >>> 28),
       vlan: (key1 >>> 16) & 0xfff,
       mac: formatKeys(key0, key1),
-      port,
+      port: portOf(view, destination),
+      destination,
       type: (value & STATIC) !== 0 ? 'static' : (value & STICKY) !== 0 ? 'sticky' : 'learned',
       age: (value & STATIC) !== 0 ? null : (nowS - u16[seenAt + k]!) & 0xffff,
     };
   }
+}
+
+/** How many live addresses each destination has. Of a million addresses it takes some ten milliseconds. */
+export function addressCounts(view: View): Uint32Array {
+  const { i32 } = view;
+  const { words, fdbSlots } = view.layout;
+  const at = words[Header.FDB_BUCKETS_AT]! >> 2;
+  const generationsAt = (words[Header.FDB_COUNTS_AT]! >> 2) + GENERATIONS_AT;
+  const counts = new Uint32Array(DESTINATIONS_COUNT);
+  for (let k = 0; k < fdbSlots; k++) {
+    const value = i32[at + k * 4 + 2]!;
+    if (value === 0 || i32[at + k * 4 + 3] !== checkOf(i32[at + k * 4]!, i32[at + k * 4 + 1]!, value)) continue;
+    const destination = value & DESTINATION_MASK;
+    const generation = i32[generationsAt + destination]! & GENERATION_MASK;
+    if (((value >>> GENERATION_SHIFT) & GENERATION_MASK) === generation) counts[destination]!++;
+  }
+  return counts;
 }

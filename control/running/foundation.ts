@@ -19,15 +19,14 @@ import type { Log } from '../log.ts';
 import { macKeys } from '../model/mac.ts';
 import type { FdbEntryModel, PortModel } from '../model/model.ts';
 import type { SwitchEvent } from '../switch.ts';
-import type { NewOrder, WorkerPool } from '../workers/pool.ts';
+import { EAGAIN_RESULT, type NewOrder, type WorkerPool } from '../workers/pool.ts';
 import type { Bonds } from './bonds.ts';
 import type { Counters } from './counters.ts';
 
 import type { KernelLosses } from './kernel-losses.ts';
 import type { OpenedBacking, PortBook, PortState } from './port-book.ts';
+import type { Tunnels } from './tunnels.ts';
 
-/** What an order answers when its worker died over it. */
-export const EAGAIN_RESULT = -11;
 /** A dead worker's place is taken within milliseconds; one that can't be taken has no thread left by then. */
 const RELEASE_MS_MAX = 5000;
 const ENTRY_TRIES = 50;
@@ -42,6 +41,7 @@ export class Foundation {
   readonly kernel: KernelLosses;
   readonly devices: TapDevices<OpenedTap>;
   readonly bonds: Bonds;
+  readonly tunnels: Tunnels;
   /** What opens ports of kinds other than `tap`. */
   readonly openers: Partial<Record<PortModel['kind'], PortOpener>>;
   /** What happens to devices, for those that follow one of their own. */
@@ -59,7 +59,10 @@ export class Foundation {
   #publishing: Promise<void> = Promise.resolve();
 
   constructor(
-    parts: Pick<Foundation, 'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices' | 'bonds'> &
+    parts: Pick<
+      Foundation,
+      'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices' | 'bonds' | 'tunnels'
+    > &
       Partial<Pick<Foundation, 'openers' | 'links'>>,
   ) {
     this.view = parts.view;
@@ -70,6 +73,7 @@ export class Foundation {
     this.kernel = parts.kernel;
     this.devices = parts.devices;
     this.bonds = parts.bonds;
+    this.tunnels = parts.tunnels;
     this.openers = parts.openers ?? {};
     this.links = parts.links ?? new LinkEvents();
   }
@@ -91,6 +95,12 @@ export class Foundation {
 
   emit(event: SwitchEvent): void {
     for (const listener of this.listeners) listener(event);
+  }
+
+  /** What spans ports looks at one that came, goes, or has another device. */
+  hear(state: PortState): void {
+    this.bonds.hear(state);
+    this.tunnels.hear(state);
   }
 
   /** Tells whether a port is up or down. */
@@ -153,7 +163,7 @@ export class Foundation {
       state.bridge,
       entry.vlan,
       entry.mac,
-      state.number,
+      this.tunnels.destinationOf(state, entry),
       entry.type === 'static' ? STATIC : STICKY,
     );
     if ((await this.#orderEntry({ type: 'fdb-add', entry: placed })) === 0) return;

@@ -9,8 +9,9 @@ import type { OpenedTap } from '../../native/binding.ts';
 import type { LinkEvent } from '../devices/link-state.ts';
 import { type OpenTap, type TapSpec, tapSpec } from '../devices/tap-device.ts';
 import type { TapModel } from '../model/model.ts';
+import { EAGAIN_RESULT } from '../workers/pool.ts';
 import { attachmentOf } from './executor.ts';
-import { EAGAIN_RESULT, type Foundation } from './foundation.ts';
+import type { Foundation } from './foundation.ts';
 import { deviceName, heldTap, type PortState, takesOf } from './port-book.ts';
 
 const RETRY_MS = 1000;

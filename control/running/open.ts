@@ -24,13 +24,16 @@ import { formatKeys } from './fdb-reader.ts';
 import { Foundation } from './foundation.ts';
 import { IDLES } from './idles.ts';
 import { Injector } from './injector.ts';
+import { Interfaces } from './interfaces.ts';
 import { KernelLosses } from './kernel-losses.ts';
 import { otherNamespaces, removeLeftovers, usedNamespaces } from './leftovers.ts';
 import { Metrics } from './metrics-source.ts';
 import { makeOpeners } from './openers.ts';
 import { PortBook } from './port-book.ts';
 import { Punts } from './punts.ts';
+import { portOf } from './remote-record.ts';
 import { RunningSwitch } from './running-switch.ts';
+import { Tunnels } from './tunnels.ts';
 
 /** Long enough for `ready` to be told first. */
 const SEARCH_AFTER_MS = 100;
@@ -68,13 +71,15 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const memory = new BondMemory(options.socket, options.log);
   const punts = new Punts(view);
   const bonds = new Bonds(view, book, counters, injector, punts, (event) => base.emit(event), memory);
-  const base = new Foundation({
+  const tunnels = openTunnels(() => base, { view, native, book, counters, links, log: options.log });
+  const base: Foundation = new Foundation({
     view,
     native,
     log: options.log,
     book,
     counters,
     bonds,
+    tunnels,
     kernel: new KernelLosses(native),
     links,
     devices: new TapDevices<OpenedTap>({
@@ -89,6 +94,9 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
       ...makeOpeners(native, (bridge, port, mac) => announcer.announce(bridge, port, mac)),
       netdev,
       bond: bonds,
+      vxlan: tunnels,
+      geneve: tunnels,
+      gre: tunnels,
     },
   });
   const captures = new Captures(view, () => base.pool);
@@ -122,6 +130,20 @@ function searchElsewhere(running: RunningSwitch, owner: string, log: Log): void 
   );
 }
 
+function openTunnels(
+  base: () => Foundation,
+  parts: Pick<Foundation, 'view' | 'native' | 'book' | 'counters' | 'links' | 'log'>,
+): Tunnels {
+  return new Tunnels({
+    ...parts,
+    interfaces: new Interfaces(parts.links),
+    emit: (event) => base().emit(event),
+    pool: () => base().pool,
+    release: (number) => base().release(number),
+    sizeChanged: () => {},
+  });
+}
+
 function openArena(native: Addon, model: Model, log: Log): View {
   const wanted = model.bridges.reduce((sum, bridge) => sum + bridge.fdbLimit, 0);
   const entries = Math.max(wanted, SPARE_BRIDGES * DEFAULT_FDB_LIMIT);
@@ -147,17 +169,20 @@ function openPool(base: Foundation, model: Model, captures: Captures, punts: Pun
       cpu: model.workers.cpus?.[index] ?? null,
       io: model.workers.io,
       idle: base.idle,
-      attachments: book.ports().flatMap((state) => attachmentOf(state, index) ?? []),
+      attachments: [
+        ...book.ports().flatMap((state) => attachmentOf(state, index) ?? []),
+        ...base.tunnels.attachments(index),
+      ],
       captures: captures.orders(),
     }),
     onDeath: () => {},
     onPunted: () => punts.drain(),
-    onStranger: () => {},
+    onStranger: (port, address) => base.tunnels.stranger(port, address),
     onRestart: (worker, reason) =>
       base.emit({ type: 'worker-restarted', time: new Date().toISOString(), worker, reason }),
     onMoved: ({ key0, key1, bridge, from, to }) => {
       const owner = book.bridgeByNumber(bridge)?.model.name;
-      const [before, after] = [book.byNumber(from)?.model.name, book.byNumber(to)?.model.name];
+      const [before, after] = [from, to].map((one) => book.byNumber(portOf(base.view, one))?.model.name);
       if (owner === undefined || before === undefined || after === undefined) return;
       const mac = formatKeys(key0, key1);
       base.emit({

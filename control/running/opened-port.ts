@@ -7,7 +7,8 @@ import { getSystemErrorName } from 'node:util';
 import type { PortDevice, PortHost, PortOpener } from '../devices/port-device.ts';
 import { DeviceError } from '../errors.ts';
 import type { PortModel } from '../model/model.ts';
-import { EAGAIN_RESULT, type Foundation } from './foundation.ts';
+import { EAGAIN_RESULT } from '../workers/pool.ts';
+import type { Foundation } from './foundation.ts';
 import type { OpenedBacking } from './port-book.ts';
 
 /** A device that does not end must not hold up every other change for ever. */
@@ -84,7 +85,7 @@ export class OpenedPort implements PortHost, OpenedBacking {
     if (!this.#serving) return;
     // A bond obeys at once what its member's link does; tables follow in their turn.
     const state = this.#base.book.byNumber(this.#number);
-    if (state !== undefined) this.#base.bonds.hear(state);
+    if (state !== undefined) this.#base.hear(state);
     this.#base.deviceChanged(this);
   }
 

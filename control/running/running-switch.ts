@@ -322,6 +322,7 @@ export class RunningSwitch implements api.Switch {
     this.#captures.closeAll();
     this.#base.closing = true;
     this.#base.bonds.leave();
+    this.#base.tunnels.close();
     // Partners hear it by the workers' next turn.
     if (book.ports().some(({ model }) => model.memberOf !== null)) await pool.settled();
     for (const { device } of book.ports()) if (device?.by === 'opener') device.retire();

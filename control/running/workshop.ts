@@ -14,7 +14,7 @@ import { type Backing, takesOf } from './port-book.ts';
 type AddPort = Extract<Action, { type: 'add-port' }>;
 
 /** Kinds whose port is nothing without an opener. */
-const OPENED = ['netdev', 'vhost-user', 'socket', 'bond'] as const;
+const OPENED = ['netdev', 'vhost-user', 'socket', 'bond', 'vxlan', 'geneve', 'gre'] as const;
 type OpenedKind = (typeof OPENED)[number];
 
 function isTap({ port }: AddPort): boolean {

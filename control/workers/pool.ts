@@ -47,7 +47,8 @@ export interface WorkerStatus {
   readonly restarts: number;
 }
 
-const EAGAIN_RESULT = -11;
+/** What an order answers when its worker died over it. */
+export const EAGAIN_RESULT = -11;
 /** Until then the start has the machine for itself. */
 const SPARE_AFTER_MS = 150;
 

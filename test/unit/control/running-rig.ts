@@ -1,6 +1,7 @@
 /** The parts of a running switch over a kernel that is a list of `ip` answers and workers that only remember what they were ordered. */
 
 import type { RunIp } from '../../../control/devices/ip.ts';
+import { LinkEvents } from '../../../control/devices/link-events.ts';
 import { TapDevices, type TapOpener } from '../../../control/devices/tap-device.ts';
 import { makeLog } from '../../../control/log.ts';
 import { fromDocument } from '../../../control/model/model.ts';
@@ -12,15 +13,18 @@ import { DeviceKeeper } from '../../../control/running/device-keeper.ts';
 import { Executor } from '../../../control/running/executor.ts';
 import { Foundation } from '../../../control/running/foundation.ts';
 import { Injector } from '../../../control/running/injector.ts';
+import { Interfaces } from '../../../control/running/interfaces.ts';
 import { KernelLosses } from '../../../control/running/kernel-losses.ts';
 import { LinkKeeper } from '../../../control/running/link-keeper.ts';
 import { PortBook } from '../../../control/running/port-book.ts';
 import { Punts } from '../../../control/running/punts.ts';
+import { Tunnels } from '../../../control/running/tunnels.ts';
 import type { SwitchEvent } from '../../../control/switch.ts';
 import type { NewOrder, WorkerPool } from '../../../control/workers/pool.ts';
 import { plainArena } from '../../../dataplane/memory/layout.ts';
 import { View } from '../../../dataplane/memory/view.ts';
 import type { Addon, OpenedTap } from '../../../native/binding.ts';
+import { FakeUnderlay } from './fake-underlay.ts';
 
 export const tap = (name: string, more: object = {}) => ({ name, kind: 'tap' as const, ...more });
 export const modelOf = (ports: readonly object[]) =>
@@ -64,6 +68,44 @@ function fakeIp(
   };
 }
 
+/** Tunnels over an underlay that a test sets. */
+function fakeTunnels(
+  base: () => Foundation,
+  parts: Pick<Foundation, 'view' | 'book' | 'counters' | 'links' | 'log'>,
+  native: FakeUnderlay,
+  clock: { readonly now: number },
+): Tunnels {
+  return new Tunnels({
+    ...parts,
+    native,
+    interfaces: new Interfaces(parts.links, async () => ({ exitCode: 0, stdout: native.links(), stderr: '' })),
+    emit: (event) => base().emit(event),
+    pool: () => base().pool,
+    release: (number) => base().release(number),
+    sizeChanged: () => undefined,
+    now: () => clock.now,
+    ownerOfPort: async () => 'process 77 (squid)',
+  });
+}
+
+/** The addon's devices, which remember what was closed. */
+function fakeNative(closed: number[]): { native: Addon; opener: TapOpener<OpenedTap> } {
+  let handle = 0;
+  const native = {
+    closeDevice: (h: number) => void closed.push(h),
+    persistTap: () => undefined,
+    deviceCounters: () => '',
+  } as unknown as Addon;
+  return {
+    native,
+    opener: {
+      open: (name) => ({ handle: ++handle, name, created: true, offloads: 0 }),
+      persist: () => undefined,
+      close: ({ handle: h }) => void closed.push(h),
+    },
+  };
+}
+
 /** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says. */
 export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | null = null) {
   const [orders, processes]: [NewOrder[], string[]] = [[], []];
@@ -72,38 +114,28 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
   const changes: (() => Promise<void>)[] = [];
   const kernel = { down: new Set<string>(), gone: new Set<string>(), names: [] as string[] };
   const answers = { order: (_: NewOrder): number | Promise<number> => 0 };
-  let handle = 0;
-  const native = {
-    closeDevice: (h: number) => void closed.push(h),
-    persistTap: () => undefined,
-    deviceCounters: () => '',
-  } as unknown as Addon;
-  const opener: TapOpener<OpenedTap> = {
-    open: (name) => ({ handle: ++handle, name, created: true, offloads: 0 }),
-    persist: () => undefined,
-    close: ({ handle: h }) => void closed.push(h),
-  };
+  const { native, opener } = fakeNative(closed);
   const view = new View(plainArena({ workers: 1, fdbEntries: 1024 }));
   const [book, counters] = [new PortBook(), new Counters(view)];
-  const bonds = new Bonds(
-    view,
-    book,
-    counters,
-    new Injector(view, () => undefined),
-    new Punts(view),
-    (event) => base.emit(event),
-    memory,
-  );
+  const injector = new Injector(view, () => undefined);
+  const emit = (event: SwitchEvent) => base.emit(event);
+  const bonds = new Bonds(view, book, counters, injector, new Punts(view), emit, memory);
+  const [underlay, links] = [new FakeUnderlay(), new LinkEvents()];
+  const clock = { now: 0 };
+  const log = makeLog({ level: 'silent', stream: process.stderr, colour: false });
+  const tunnels = fakeTunnels(() => base, { view, book, counters, links, log }, underlay, clock);
   const base: Foundation = new Foundation({
     view,
     bonds,
+    tunnels,
+    links,
     native,
-    log: makeLog({ level: 'silent', stream: process.stderr, colour: false }),
+    log,
     book,
     counters,
     kernel: new KernelLosses(native),
     devices: new TapDevices<OpenedTap>({ owner: 'us', opener, run: fakeIp(kernel, processes) }),
-    openers: { bond: bonds, ...openers },
+    openers: { bond: bonds, vxlan: tunnels, geneve: tunnels, gre: tunnels, ...openers },
   });
   base.pool = fakePool(orders, answers);
   base.listeners.add((event) => events.push(event));
@@ -125,5 +157,20 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
     await new Executor(base).run(plan(modelOf(before), modelOf(after)).actions, []);
   };
   const count = (type: string) => orders.filter((order) => order.type === type).length;
-  return { base, keeper, kernel, answers, orders, processes, events, closed, settle, start, apply, count };
+  const tunnelling = { tunnels, underlay, links, clock };
+  return {
+    base,
+    ...tunnelling,
+    keeper,
+    kernel,
+    answers,
+    orders,
+    processes,
+    events,
+    closed,
+    settle,
+    start,
+    apply,
+    count,
+  };
 }
