@@ -24,7 +24,8 @@ import {
   sumPseudoIpv6,
 } from '../../dataplane/wire/ipv6.ts';
 import { parseIpv6 } from '../../dataplane/wire/ipv6-value.ts';
-import { checkNeighbour, NDP_HOP_LIMIT, NEIGHBOUR_SOLICITATION, parseNeighbour } from '../../dataplane/wire/ndp.ts';
+import { checkNeighbour, NDP_HOP_LIMIT, NEIGHBOUR_SOLICITATION } from '../../dataplane/wire/ndp.ts';
+import { parseNeighbour } from '../../dataplane/wire/ndp-value.ts';
 import { checkVlanTag, tci, tciVid, VID_PRIORITY, VLAN_TAG_BYTES } from '../../dataplane/wire/vlan.ts';
 
 export interface Said {

@@ -20,7 +20,8 @@ export const NEIGHBOUR_GONE = -1;
 const BRIDGE_SHIFT = 12;
 /** It said so itself, in its advertisement; who answers for it must say so too (RFC 4861, 4.4). */
 export const NEIGHBOUR_ROUTER = 1 << 20;
-const IPV6 = 1 << 21;
+/** The address has four words. */
+export const NEIGHBOUR_IPV6 = 1 << 21;
 const USED = 1 << 22;
 /** Bits of MAC_LOW that belong to the address. */
 export const MAC_LOW_MASK = 0xffff;
@@ -31,7 +32,7 @@ export const NEIGHBOUR_PROBES_MAX = 64;
 
 /** The key of an address in this bridge and VLAN, without the router's bit. */
 export function neighbourKey(bridge: number, vlan: number, isIpv6: boolean): number {
-  return vlan | (bridge << BRIDGE_SHIFT) | USED | (isIpv6 ? IPV6 : 0);
+  return vlan | (bridge << BRIDGE_SHIFT) | USED | (isIpv6 ? NEIGHBOUR_IPV6 : 0);
 }
 
 /** Where to begin looking, a slot's number. `key` with or without the router's bit. */
@@ -39,12 +40,11 @@ export function neighbourSlot(key: number, a0: number, a1: number, a2: number, a
   return mix(key & ~NEIGHBOUR_ROUTER, a0, a1 ^ Math.imul(a2, 0x27d4eb2f), a3) & (NEIGHBOUR_SLOTS_COUNT - 1);
 }
 
-/** What the check of an entry must be, whose words are given; `macLow` is 16 bits. */
-export function neighbourCheck(address: number, key: number, mac: number, macLow: number): number {
+/** What the check of an entry must be: `address` is a mix of the address's four words, `macLow` has 16 bits. */
+export function neighbourCheck(key: number, address: number, mac: number, macLow: number): number {
   return mix(address, key, mac, macLow);
 }
 
-/** The four words of an address into one, for the check. */
 export function mixAddress(a0: number, a1: number, a2: number, a3: number): number {
   return mix(a0, a1, a2, a3);
 }

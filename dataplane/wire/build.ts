@@ -28,7 +28,8 @@ import { IP_PROTOCOL_ICMP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IPV4_BYTES_MIN, sum
 import { emitIpv4, type Ipv4Header } from './ipv4-value.ts';
 import { IP_PROTOCOL_ICMPV6, IPV6_BYTES, sumPseudoIpv6 } from './ipv6.ts';
 import { emitIpv6, type Ipv6Header } from './ipv6-value.ts';
-import { emitNeighbour, NDP_HOP_LIMIT, type NeighbourMessage, neighbourBytes } from './ndp.ts';
+import { NDP_HOP_LIMIT } from './ndp.ts';
+import { emitNeighbour, type NeighbourMessage, neighbourBytes } from './ndp-value.ts';
 import { TCP_ACK, TCP_BYTES_MIN, TCP_CHECKSUM_AT } from './tcp.ts';
 import { emitTcp, type TcpHeader } from './tcp-value.ts';
 import { UDP_BYTES, UDP_CHECKSUM_AT } from './udp.ts';

@@ -5,13 +5,11 @@ import { buildNeighbourFrame } from '../../../dataplane/wire/build.ts';
 import { Check } from '../../../dataplane/wire/check.ts';
 import {
   checkNeighbour,
-  emitNeighbour,
   NDP_BYTES_MIN,
   NEIGHBOUR_ADVERTISEMENT,
   NEIGHBOUR_SOLICITATION,
-  type NeighbourMessage,
-  parseNeighbour,
 } from '../../../dataplane/wire/ndp.ts';
+import { emitNeighbour, type NeighbourMessage, parseNeighbour } from '../../../dataplane/wire/ndp-value.ts';
 import { loadGolden } from '../../golden/load.ts';
 import { ipv6Address, mac, u16 } from './arbitraries.ts';
 import { describeCodec } from './codec.ts';
