@@ -105,7 +105,9 @@ export async function complete(program: Command, words: readonly string[], clien
     return fits(
       await quietly(
         valuesOf(
-          option.long === '--port' || option.long === '--bridge' ? option.attributeName() : '',
+          (option.long === '--port' || option.long === '--bridge') && option.flags.endsWith('<name>')
+            ? option.attributeName()
+            : '',
           client,
           typed,
           given,

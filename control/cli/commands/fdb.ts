@@ -1,11 +1,17 @@
 /**
  * `weft fdb add|del|flush`: entries of the forwarding database that no frame taught, and forgetting those that frames did.
  */
+import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
-import { query } from '../client.ts';
+import { RequestError } from '../../errors.ts';
+import type { TunnelRow } from '../../tunnel-rows.ts';
+import { type Client, query } from '../client.ts';
 import { type Context, clientOf, examples } from '../context.ts';
 import { note, print, printJson } from '../io.ts';
 import { findPort, splitPort } from '../ports.ts';
+import { chooseTunnel, farEntry } from '../tunnel-choice.ts';
+
+const MAC = /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i;
 
 function vlanNumber(text: string): number {
   const vlan = Number(text);
@@ -14,17 +20,62 @@ function vlanNumber(text: string): number {
   return vlan;
 }
 
-interface AddOptions {
-  readonly vlan: number;
-  readonly sticky?: boolean;
+function networkNumber(text: string): number {
+  const vni = Number(text);
+  if (!/^\d+$/.test(text) || vni > 0xff_ffff) throw new InvalidArgumentError('It is not a VNI (0–16777215).');
+  return vni;
 }
 
-async function add(context: Context, text: string, mac: string, options: AddOptions, self: Command): Promise<void> {
+function ipAddress(text: string): string {
+  if (isIP(text) === 0 || text.includes('%'))
+    throw new InvalidArgumentError('It is not an IPv4 or IPv6 address (as 192.0.2.2).');
+  return text;
+}
+
+interface AddOptions {
+  readonly vlan?: number;
+  readonly sticky?: boolean;
+  readonly port?: string;
+  readonly remote?: string;
+  readonly vni?: number;
+}
+
+/** `PORT MAC`, `MAC --port PORT`, or `MAC --remote ADDRESS`, where a tunnel is found for it. Throws a RequestError for what is none of them. */
+function placeOf(words: readonly string[], options: AddOptions): { mac: string; port: string | undefined } {
+  const [first = '', second] = words;
+  if (second === undefined) {
+    if (!MAC.test(first))
+      throw new RequestError('no-address', `"${first}" is not a MAC address`, 'write `weft fdb add PORT MAC`');
+    if (options.port === undefined && options.remote === undefined)
+      throw new RequestError('no-port', `where does ${first} live?`, 'name its port, or the --remote behind a tunnel');
+    return { mac: first, port: options.port };
+  }
+  if (options.port !== undefined)
+    throw new RequestError('two-ports', `two ports are named: ${first} and ${options.port}`, 'leave one of them out');
+  return { mac: second, port: first };
+}
+
+/** What is asked of the daemon, beside address and type. */
+async function entryOf(client: Client, port: string | undefined, options: AddOptions) {
+  const { remote, vni, vlan } = options;
+  if (remote !== undefined) {
+    const tunnels = await client.get<TunnelRow[]>('/v1/tunnels');
+    const far = { remote, vni, vlan };
+    return farEntry(chooseTunnel(tunnels, port, far), far);
+  }
+  if (vni !== undefined)
+    throw new RequestError('unfit-option', `--vni ${vni} is of frames to a remote`, 'name the remote with --remote');
+  return { ...(await findPort(client, port!)), vlan: vlan ?? 0, remote, vni };
+}
+
+async function add(context: Context, words: readonly string[], options: AddOptions, self: Command): Promise<void> {
   const client = clientOf(context, self);
-  const { bridge, port } = await findPort(client, text);
+  const { mac, port: named } = placeOf(words, options);
+  const { bridge, port, vlan, remote, vni } = await entryOf(client, named, options);
   const type = options.sticky === true ? 'sticky' : 'static';
-  await client.send('POST', `/v1/bridges/${encodeURIComponent(bridge)}/fdb`, { mac, vlan: options.vlan, port, type });
-  note(context.io, `${mac} in VLAN ${options.vlan} lives at ${bridge}/${port} (${type})`);
+  await client.send('POST', `/v1/bridges/${encodeURIComponent(bridge)}/fdb`, { mac, vlan, port, type, remote, vni });
+  const behind = remote === undefined ? '' : `, behind ${remote}${vni === undefined ? '' : ` by VNI ${vni}`}`;
+  note(context.io, `${mac} in VLAN ${vlan} lives at ${bridge}/${port}${behind} (${type})`);
 }
 
 async function del(
@@ -59,12 +110,26 @@ export function addFdbCommands(program: Command, context: Context): void {
   const adding = fdb
     .command('add')
     .description('add an entry that no frame taught; a static one neither ages nor moves')
-    .argument('<port>', 'where the address lives, as br0/web or web')
-    .argument('<mac>', 'a MAC address')
-    .option('--vlan <number>', 'its VLAN', vlanNumber, 0)
+    .argument('<port>', 'where the address lives, as br0/web or web; or left out, with --port or --remote')
+    .argument('[mac]', 'a MAC address')
+    .option('--vlan <number>', 'its VLAN (default: 0, or that of the VNI)', vlanNumber)
     .option('--sticky', 'frames refresh it and do not move it; without them it ages')
-    .action((port: string, mac: string, options: AddOptions, self: Command) => add(context, port, mac, options, self));
-  examples(adding, ['fdb add br0/web 02:00:00:00:00:01 --vlan 10', 'a static entry']);
+    .option('--port <name>', 'where it lives, in place of the first word')
+    .option(
+      '--remote <address>',
+      'the other end of a tunnel behind which it lives; the only tunnel that fits is taken',
+      ipAddress,
+    )
+    .option('--vni <number>', 'with --remote: the network identifier of frames to it', networkNumber)
+    .action((first: string, second: string | undefined, options: AddOptions, self: Command) =>
+      add(context, second === undefined ? [first] : [first, second], options, self),
+    );
+  examples(
+    adding,
+    ['fdb add br0/web 02:00:00:00:00:01 --vlan 10', 'a static entry'],
+    ['fdb add 02:00:00:00:00:01 --remote 192.0.2.2', 'behind the only tunnel that reaches it'],
+    ['fdb add 02:00:00:00:00:01 --port pod7 --remote 192.0.2.2 --vni 7', 'in another network there'],
+  );
   const deleting = fdb
     .command('del')
     .description('delete an entry of any type')

@@ -11,8 +11,9 @@ import { addBondOptions, type BondOptions, bondKeys } from './bond-options.ts';
 import { several, vlanList, whole } from './option-values.ts';
 import { addPortShow } from './port-show.ts';
 import { printResult, save } from './result.ts';
+import { addTunnelOptions, type TunnelOptions, tunnelKeys } from './tunnel-options.ts';
 
-interface AddOptions extends BondOptions {
+interface AddOptions extends BondOptions, TunnelOptions {
   readonly kind: string;
   readonly device?: string;
   readonly netns?: string;
@@ -90,13 +91,17 @@ export function portDocument(name: string, o: AddOptions): Record<string, unknow
     learning: o.learning === false ? false : undefined,
     'fdb-limit': o.fdbLimit,
     ...bondKeys(o),
+    ...tunnelKeys(o),
   });
 }
 
 function addOptions(command: Command): Command {
   return command
     .addOption(new Option('--kind <kind>', 'kind of port').choices(PORT_KIND_NAMES).default('tap'))
-    .option('--device <name>', 'tap, netdev: name of the device (default: the port’s name)')
+    .option(
+      '--device <name>',
+      'tap, netdev: name of the device (default: the port’s name); vxlan, geneve: interface of the group',
+    )
     .option('--netns <name>', 'tap: namespace to move it into')
     .option('--address <address/prefix>', 'tap: address of the device, may repeat', several)
     .option('--gateway <address>', 'tap: default gateway, may repeat', several)
@@ -104,7 +109,10 @@ function addOptions(command: Command): Command {
     .option('--take-over', 'netdev: its addresses and routes move to a tap port of the bridge')
     .option('--socket-path <path>', 'vhost-user, socket: where guest and weft meet (--socket is the daemon’s own)')
     .option('--client', 'vhost-user, socket: the guest listens, not weft')
-    .option('--group <name>', 'vhost-user, socket: whose members may connect, as kvm (default: only weft’s own user)')
+    .option(
+      '--group <name>',
+      'vhost-user, socket: whose members may connect, as kvm (default: only weft’s own user); vxlan, geneve: a multicast address',
+    )
     .option('--queues <number>', 'vhost-user: queue pairs (default: as many as workers)', whole)
     .addOption(new Option('--type <type>', 'socket: type of the socket').choices(SOCKET_TYPE_NAMES))
     .option('--remote <path>', 'socket of type dgram: where the guest receives')
@@ -170,7 +178,7 @@ async function del(
 export function addPortCommands(program: Command, context: Context): void {
   const port = program.command('port').description('change ports of the running switch, and show one');
   const named = port.command('add').description('add a port').argument('<bridge/port>', 'its bridge and its name');
-  const adding = addBondOptions(addOptions(named))
+  const adding = addTunnelOptions(addBondOptions(addOptions(named)))
     .option('--save', 'write the running document to its file afterwards')
     .option('--json', 'what was done as JSON')
     .action((text: string, options: AddOptions, self: Command) => add(context, text, options, self));
@@ -186,6 +194,12 @@ export function addPortCommands(program: Command, context: Context): void {
     ['port add br0/vm2 --kind netdev --device tap-vm2', 'the TAP of a guest, which QEMU holds'],
     ['port add br0/up --kind bond --member eth1 --member eth2 --primary eth1', 'two interfaces, one in reserve'],
     ['port add br0/lag --kind bond --mode 802.3ad --member eth1,priority=1 --member eth2 --lacp-rate fast', 'LACP'],
+    ['port add br0/pod7 --kind vxlan --vni 5007 --local 192.0.2.1 --remotes 192.0.2.2,192.0.2.3', 'two more machines'],
+    [
+      'port add br0/all --kind geneve --vlans 10=5010,20=5020 --local 2001:db8::1 --remotes 2001:db8::2',
+      'a VNI a VLAN',
+    ],
+    ['port add br0/ovs --kind gre --key 7 --local 192.0.2.1 --remotes 192.0.2.9', 'Ethernet over GRE'],
   );
   const deleting = port
     .command('del')

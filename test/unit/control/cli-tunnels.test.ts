@@ -123,6 +123,114 @@ describe('weft show fdb', () => {
   });
 });
 
+describe('weft fdb add --remote', () => {
+  const MAC = '02:00:00:00:00:0a';
+  const entry = { bridge: 'br0', port: 'pod7', mac: MAC, vlan: 0, type: 'static', age: null, vni: null } as const;
+  const added = async (line: string) => {
+    rig.sw.fdbRows = [];
+    const ran = await weft(rig, `fdb add ${line}`);
+    return { ...ran, rows: rig.sw.fdbRows };
+  };
+
+  it('finds the only tunnel that fits', async () => {
+    rig.sw.tunnelRows = [POD7, MAPPED];
+    const v4 = await added(`${MAC} --remote 192.0.2.9`);
+    expect([v4.code, v4.err]).toEqual([0, `${MAC} in VLAN 0 lives at br0/pod7, behind 192.0.2.9 (static)\n`]);
+    expect(v4.rows).toEqual([{ ...entry, remote: '192.0.2.9' }]);
+    expect((await added(`${MAC} --remote 2001:db8::9 --vlan 20 --sticky`)).rows).toEqual([
+      { ...entry, port: 'trunk', vlan: 20, type: 'sticky', remote: '2001:db8::9' },
+    ]);
+  });
+
+  it('takes a VNI for the tunnel’s own, its VLAN’s, or one of the remote', async () => {
+    rig.sw.tunnelRows = [POD7, { ...POD7, name: 'pod8', vni: 5008 }, MAPPED];
+    expect((await added(`${MAC} --remote 192.0.2.9 --vni 5008`)).rows).toEqual([
+      { ...entry, port: 'pod8', remote: '192.0.2.9' },
+    ]);
+    expect((await added(`${MAC} --remote 2001:db8::9 --vni 5030`)).rows).toEqual([
+      { ...entry, port: 'trunk', vlan: 30, remote: '2001:db8::9' },
+    ]);
+    const other = await added(`${MAC} --port pod7 --remote 192.0.2.9 --vni 5008`);
+    expect(other.rows).toEqual([{ ...entry, remote: '192.0.2.9', vni: 5008 }]);
+    expect(other.err).toContain('behind 192.0.2.9 by VNI 5008 (static)');
+    expect((await added(`br0/trunk ${MAC} --remote 2001:db8::9 --vlan 10 --vni 5030`)).rows).toEqual([
+      { ...entry, port: 'trunk', vlan: 10, remote: '2001:db8::9', vni: 5030 },
+    ]);
+  });
+
+  it.each([
+    [`${MAC} --remote 192.0.2.9`, /several tunnels can reach 192\.0\.2\.9: br0\/pod7, br1\/pod7\n.*--port br0\/pod7/],
+    [`${MAC} --remote 2001:db8::9`, /no tunnel of br0\/pod7, br1\/pod7 has a local IPv6 address\n.*weft port add/],
+    [`${MAC} --port pod7 --remote 192.0.2.9`, /several bridges have a tunnel "pod7"\n.*br0\/pod7, br1\/pod7/],
+    [
+      `${MAC} --port web --remote 192.0.2.9`,
+      /"web" is no tunnel, and only those have remotes\n.*tunnels are br0\/pod7/,
+    ],
+    [`${MAC} --port nobody --remote 192.0.2.9`, /"nobody" is no tunnel/],
+    [`${MAC} --remote pod9`, /--remote.*pod9.*not an IPv4 or IPv6 address/],
+    [`${MAC} --remote fe80::1%eth0`, /not an IPv4 or IPv6 address/],
+    [`${MAC} --remote 192.0.2.9 --vni 16777216`, /not a VNI/],
+    [`web ${MAC} --vni 7`, /--vni 7 is of frames to a remote\n.*--remote/],
+    [`web ${MAC} --port db`, /two ports are named: web and db/],
+    [MAC, /where does 02:00:00:00:00:0a live\?\n.*port/],
+    ['web', /"web" is not a MAC address\n.*weft fdb add PORT MAC/],
+  ])('refuses %s', async (line, said) => {
+    rig.sw.tunnelRows = [POD7, PLAIN];
+    expect(await added(line)).toMatchObject({ code: 2, err: expect.stringMatching(said), rows: [] });
+  });
+
+  it('says how to make a tunnel where there is none', async () => {
+    expect((await added(`${MAC} --remote 192.0.2.9`)).err).toMatch(/there is no tunnel\n.*--kind vxlan.*--remotes 192/);
+  });
+
+  it('goes on as it was for other ports', async () => {
+    expect((await added(`web ${MAC} --vlan 10`)).rows).toEqual([{ ...entry, port: 'web', vlan: 10, remote: null }]);
+    expect((await added(`${MAC} --port web`)).rows).toEqual([{ ...entry, port: 'web', remote: null }]);
+  });
+});
+
+describe('weft port add of a tunnel', () => {
+  const document = async (line: string) => {
+    expect(await weft(rig, `port add br0/t ${line}`)).toMatchObject({ code: 0, err: '' });
+    return rig.sw.document.bridges[0]!.ports!.at(-1);
+  };
+
+  it('takes what a document can say', async () => {
+    const vxlan =
+      '--kind vxlan --vni 5007 --local 192.0.2.1 --remotes 192.0.2.2,192.0.2.3 --remotes 192.0.2.4 --group 239.1.1.1 --device eth0 ' +
+      '--port 8472 --ttl inherit --tos 184 --no-df --no-checksum --no-split-horizon --suppress --clamp-mss --remote-limit 9 --mtu 1400 --tag 10';
+    expect(await document(vxlan)).toEqual({
+      ...{ name: 't', kind: 'vxlan', vni: 5007, local: '192.0.2.1', remotes: ['192.0.2.2', '192.0.2.3', '192.0.2.4'] },
+      ...{ group: '239.1.1.1', device: 'eth0', port: 8472, ttl: 'inherit', tos: 184, df: false, checksum: false },
+      ...{ 'split-horizon': false, suppress: true, 'clamp-mss': true, 'remote-limit': 9, mtu: 1400, vlan: { tag: 10 } },
+    });
+    expect(await document('--kind geneve --vlans 10=5010,20=5020 --vlans 30=5030 --local 2001:db8::1 --ttl 9')).toEqual(
+      {
+        ...{ name: 't', kind: 'geneve', vlans: { 10: 5010, 20: 5020, 30: 5030 }, local: '2001:db8::1', ttl: 9 },
+      },
+    );
+    expect(await document('--kind gre --key 7 --local 192.0.2.1 --remotes 192.0.2.2')).toEqual({
+      ...{ name: 't', kind: 'gre', key: 7, local: '192.0.2.1', remotes: ['192.0.2.2'] },
+    });
+  });
+
+  it.each([
+    ['--kind vxlan --vni 7', /local: is missing/],
+    ['--kind vxlan --vni 16777216 --local 192.0.2.1', /vni: 16777216 is not allowed/],
+    ['--kind vxlan --vni seven --local 192.0.2.1', /not a whole number/],
+    ['--kind vxlan --vni 7 --local eth0', /local: "eth0" is not an IPv4 or IPv6 address/],
+    ['--kind vxlan --vlans 10:5010 --local 192.0.2.1', /"10:5010" is not VLAN=VNI/],
+    ['--kind vxlan --vlans 10=1,10=2 --local 192.0.2.1', /VLAN 10 is there twice/],
+    ['--kind gre --no-checksum --local 192.0.2.1', /checksum: /],
+    ['--kind gre --port 4789 --local 192.0.2.1', /port: /],
+    ['--suppress', /suppress: /],
+  ])('refuses %s', async (options, said) => {
+    const before = structuredClone(rig.sw.document);
+    expect(await weft(rig, `port add br0/t ${options}`)).toMatchObject({ code: 2, err: expect.stringMatching(said) });
+    expect(rig.sw.document).toEqual(before);
+  });
+});
+
 describe('weft show drops', () => {
   it('names an endpoint without a bridge', async () => {
     const meaning = 'No tunnel port has it.';
@@ -145,6 +253,9 @@ describe('completion of tunnels', () => {
     expect(await candidates('show', 'tun')).toEqual(['tunnels']);
     expect(await candidates('show', 'tunnels', '')).toEqual(['trunk', 'br0/pod7', 'br0/trunk', 'br1/pod7']);
     expect(await candidates('show', 'tunnels', 'br1/')).toEqual(['br1/pod7']);
+    expect(await candidates('fdb', 'add', '--port', 'w')).toEqual(['web']);
+    expect(await candidates('port', 'add', 'br0/x', '--port', '')).toEqual([]);
+    expect(await candidates('port', 'add', 'br0/x', '--kind', 'g')).toEqual(['geneve', 'gre']);
   });
 });
 
