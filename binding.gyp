@@ -5,6 +5,7 @@
       "target_name": "weft",
       "sources": [
         "native/addon-arrival.cc",
+        "native/addon-echo.cc",
         "native/addon-netdev.cc",
         "native/addon-tunnel.cc",
         "native/addon-socket.cc",
@@ -15,6 +16,7 @@
         "native/decapsulate.cc",
         "native/dgram.cc",
         "native/doorbell.cc",
+        "native/echo.cc",
         "native/engine.cc",
         "native/finish.cc",
         "native/guest-memory.cc",

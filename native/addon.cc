@@ -200,6 +200,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_socket_calls(env, exports);
   export_netdev_calls(env, exports);
   export_link_calls(env, exports);
+  export_echo_calls(env, exports);
   export_tunnel_calls(env, exports);
   export_arrival_calls(env, exports);
   export_guest_calls(env, exports);

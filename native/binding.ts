@@ -4,8 +4,10 @@
  */
 import { createRequire } from 'node:module';
 import { abiOf } from './abi.ts';
+import type { EchoCalls, EchoNotice } from './echo-calls.ts';
 import type { TunnelCalls } from './tunnel-calls.ts';
 
+export type { EchoCalls, EchoNotice };
 export type {
   ReceiverCounts,
   ReceiverOptions,
@@ -72,7 +74,7 @@ export interface NetnsNotice {
   readonly gone: boolean;
 }
 
-export interface Addon extends TunnelCalls {
+export interface Addon extends TunnelCalls, EchoCalls {
   /** Name and value of every size and offset that both sides use. */
   abi(): Record<string, number>;
   /** Makes the process's arena, once; huge pages when `huge` and there are enough free ones. */

@@ -26,6 +26,8 @@ inline std::string text(const Napi::CallbackInfo& info, size_t index) {
 void export_socket_calls(Napi::Env env, Napi::Object exports);
 /// addon-netdev.cc: interfaces that exist already.
 void export_netdev_calls(Napi::Env env, Napi::Object exports);
+/// addon-echo.cc: echo requests, by which a path's MTU is found.
+void export_echo_calls(Napi::Env env, Napi::Object exports);
 /// addon-link.cc: what happens to links.
 void export_link_calls(Napi::Env env, Napi::Object exports);
 /// addon-tunnel.cc: tunnels' sockets that send, and ways; addon-arrival.cc: those that receive.
