@@ -1,19 +1,38 @@
 // HOT: the bench's stand-in for the addon. Each turn it takes every transmit list by answering its counts, writes the clock, and receives:
 // a burst per feed, each frame's head copied from the pool into its slot's head and its facts filled as native code fills them.
-import { BATCH_COUNT_MAX, HEAD_BYTES, HEAD_STRIDE_BYTES, HEADROOM_BYTES } from '../../dataplane/limits.ts';
+import {
+  BATCH_COUNT_MAX,
+  HEAD_BYTES,
+  HEAD_STRIDE_BYTES,
+  HEADROOM_BYTES,
+  LIST_COUNT_MAX,
+} from '../../dataplane/limits.ts';
 import type { Lane } from '../../dataplane/memory/lane.ts';
-import { Batch, Block, BlockCell, FACT_WORDS_SHIFT, Fact, Flag, Queue } from '../../dataplane/memory/layout.ts';
+import {
+  Batch,
+  Block,
+  BlockCell,
+  ENTRY_SLOT_MASK,
+  FACT_WORDS_SHIFT,
+  Fact,
+  Flag,
+  PORT_WORDS,
+  Queue,
+} from '../../dataplane/memory/layout.ts';
+import { PortFlag, PortWord } from '../../dataplane/tables/port-layout.ts';
 import type { Edge } from '../../dataplane/turn.ts';
 
-/** Words of a feed's record: a port that sends, its stretch of the pool in heads, and how far it has come. */
-export const Feed = { PORT: 0, FIRST: 1, COUNT: 2, NEXT: 3, WORDS: 4 } as const;
+/**
+ * Words of a feed's record: a port that sends; its stretch of the pool, from a cell (float64) of the arena on, in heads; how far it has come;
+ * and how many cells stand before each head, which is what an endpoint tells of a datagram.
+ */
+export const Feed = { PORT: 0, AT: 1, COUNT: 2, NEXT: 3, LEAD: 4, WORDS: 8 } as const;
 export const BURST_COUNT = BATCH_COUNT_MAX;
 
 export class BenchEdge implements Edge {
   readonly lane: Lane;
   readonly feeds: Int32Array;
-  /** Where the pool starts, as cells (float64) of the arena, and how many a head takes. */
-  readonly poolAt: number;
+  /** How many cells a head takes. */
   readonly headCells: number;
   readonly frameBytes: number;
   readonly tailAtBytes: number;
@@ -21,20 +40,14 @@ export class BenchEdge implements Edge {
   sending = 0;
   /** Which of them is the first. */
   first = 0;
+  /** Whether what a tunnel sends to several remotes is counted as so many; while a rate is measured, nothing is flooded. */
+  countsCopies = true;
   /** Real nanoseconds that one turn takes, set from the last repetition: the clock that ageing and residence see. */
   turnNs = 4000;
 
-  constructor(
-    lane: Lane,
-    feeds: Int32Array,
-    poolAt: number,
-    headCells: number,
-    frameBytes: number,
-    tailAtBytes: number,
-  ) {
+  constructor(lane: Lane, feeds: Int32Array, headCells: number, frameBytes: number, tailAtBytes: number) {
     this.lane = lane;
     this.feeds = feeds;
-    this.poolAt = poolAt;
     this.headCells = headCells;
     this.frameBytes = frameBytes;
     this.tailAtBytes = tailAtBytes;
@@ -44,7 +57,7 @@ export class BenchEdge implements Edge {
     const lane = this.lane;
     const i32 = lane.i32;
     const block = lane.blockAt;
-    take(lane, this.frameBytes);
+    take(lane, this.frameBytes, this.countsCopies);
     writeClock(lane, this.turnNs);
     const feeds = this.sending;
     for (let k = 0; k < feeds; k++) receiveBurst(this, lane, k);
@@ -59,16 +72,32 @@ export class BenchEdge implements Edge {
 }
 
 /** The sink: every list is sent whole. */
-function take(lane: Lane, frameBytes: number): void {
+function take(lane: Lane, frameBytes: number, countsCopies: boolean): void {
   const i32 = lane.i32;
   const dirty = lane.dirtyCount;
   for (let k = 0; k < dirty; k++) {
-    const queue = lane.queuesAt + i32[lane.dirtyAt + k]! * Queue.WORDS;
-    const n = i32[queue + Queue.COUNT]!;
+    const port = i32[lane.dirtyAt + k]!;
+    const queue = lane.queuesAt + port * Queue.WORDS;
+    const listed = i32[queue + Queue.COUNT]!;
+    const n = countsCopies ? listed + copiesOf(lane, port, listed) : listed;
     i32[queue + Queue.SENT] = n;
     i32[queue + Queue.BYTES] = Math.imul(n, frameBytes);
     i32[queue + Queue.SEGMENTS] = n;
   }
+}
+
+/** How many more datagrams than entries a tunnel's list makes; 0 for other ports. */
+function copiesOf(lane: Lane, port: number, listed: number): number {
+  const i32 = lane.i32;
+  if ((i32[lane.portsAt + port * PORT_WORDS + PortWord.FLAGS]! & PortFlag.TUNNEL) === 0) return 0;
+  let copies = 0;
+  for (let k = 0; k < listed; k++) {
+    const entry = i32[lane.listsAt + port * LIST_COUNT_MAX + k]! & ENTRY_SLOT_MASK;
+    const remote = i32[lane.factsAt + (entry << FACT_WORDS_SHIFT) + Fact.REMOTE]!;
+    // A set's place, complemented (tables/tunnel-layout.ts).
+    if (remote < 0) copies += i32[~remote]! - 1;
+  }
+  return copies;
 }
 
 function writeClock(lane: Lane, turnNs: number): void {
@@ -90,8 +119,9 @@ function receiveBurst(edge: BenchEdge, lane: Lane, k: number): void {
   if (head + BURST_COUNT > feeds[feed + Feed.COUNT]!) head = 0;
   feeds[feed + Feed.NEXT] = head + BURST_COUNT;
   const slot = k * BURST_COUNT;
-  const from = edge.poolAt + (feeds[feed + Feed.FIRST]! + head) * edge.headCells;
-  receiveFrames(lane, slot, port, from, edge.headCells, edge.frameBytes, edge.tailAtBytes);
+  const lead = feeds[feed + Feed.LEAD]!;
+  const from = feeds[feed + Feed.AT]! + head * (edge.headCells + lead);
+  receiveFrames(lane, slot, port, from, edge.headCells, lead, edge.frameBytes, edge.tailAtBytes);
   const batch = lane.batchesAt + k * Batch.WORDS;
   i32[batch + Batch.PORT] = port;
   i32[batch + Batch.FIRST] = slot;
@@ -104,18 +134,20 @@ function receiveFrames(
   port: number,
   pool: number,
   cells: number,
+  lead: number,
   bytes: number,
   tail: number,
 ): void {
   const i32 = lane.i32;
   const inHead = bytes < HEAD_BYTES ? bytes : HEAD_BYTES;
+  const flags = lead === 0 ? Flag.VNET : 0;
   let from = pool;
   for (let slot = first; slot < first + BURST_COUNT; slot++) {
     const at = lane.headsAtBytes + slot * HEAD_STRIDE_BYTES + HEADROOM_BYTES;
-    copyHead(lane.f64, from, at >> 3, cells);
-    from += cells;
-    // The virtio_net_hdr of a finished frame.
+    copyHead(lane.f64, from, (at >> 3) - lead, cells + lead);
+    from += cells + lead;
     const words = at >> 2;
+    // The virtio_net_hdr of a finished frame; a datagram has none.
     i32[words - 3] = 0;
     i32[words - 2] = 0;
     i32[words - 1] = 0;
@@ -125,7 +157,7 @@ function receiveFrames(
     i32[facts + Fact.LENGTH] = bytes;
     i32[facts + Fact.TAIL_AT] = tail;
     i32[facts + Fact.INGRESS] = port;
-    i32[facts + Fact.FLAGS] = Flag.VNET;
+    i32[facts + Fact.FLAGS] = flags;
     i32[lane.receiveListAt + slot] = slot;
   }
 }

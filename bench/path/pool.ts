@@ -1,5 +1,6 @@
 // The pool of prebuilt heads that a bench receives from: addresses in an order that no prefetcher knows, every head distinct. Made once
 // per process, before anything is timed.
+import { Arrival } from '../../dataplane/memory/tunnel-words.ts';
 
 /** A seeded generator of 32-bit numbers (Marsaglia's xorshift), so that two runs see the same order. */
 export class Random {
@@ -60,6 +61,22 @@ export interface HeadWanted {
   readonly serial: number;
   /** A UDP packet over IPv4, each of another flow. */
   readonly isUdp: boolean;
+}
+
+/** Bytes before a head that tell of the datagram, in whole steps of the copy. */
+export const LEAD_BYTES = 64;
+
+/** Writes what native tells of a VXLAN datagram, before the head at `at`: from `remoteAddress(remote)`, without TOS. */
+export function writeArrival(u8: Uint8Array, at: number, remote: number, vni: number): void {
+  u8.fill(0, at - LEAD_BYTES, at);
+  const byteAt = (word: number): number => at + word * 4;
+  u8.set(remoteAddress(remote), byteAt(Arrival.ADDRESS));
+  u8.set([0x08, 0, 0, 0, vni >>> 16, (vni >>> 8) & 0xff, vni & 0xff, 0], byteAt(Arrival.HEADER));
+}
+
+/** 10.1.0.x of remote number x; it has no cell that is a NaN. */
+export function remoteAddress(remote: number): Uint8Array {
+  return Uint8Array.of(10, 1, 0, remote + 1);
 }
 
 /** Writes one head of `bytes` bytes. No 8-byte cell of it is the pattern of a NaN, so that it may be moved as float64. */

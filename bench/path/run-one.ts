@@ -25,8 +25,8 @@ export interface Outcome {
   readonly warmMs: number | null;
   readonly kept: number;
   readonly addressesPerSecond: readonly number[];
-  /** Nanoseconds of CPU a frame, by turns: without the bond and with it. */
-  readonly costs?: readonly { readonly plainNs: number; readonly bondNs: number }[];
+  /** Nanoseconds of CPU a frame, by turns: of the plain twin and of the other. */
+  readonly costs?: readonly { readonly plainNs: number; readonly otherNs: number }[];
 }
 
 /** How much two probes of an idle heap differ, in bytes per million frames of the shortest repetition. */
@@ -154,7 +154,7 @@ function measureRate(
   };
 }
 
-/** Turns of the plain twin and of the bond by turns, so that whatever else the machine does meets both: nanoseconds a frame, pair by pair. */
+/** Turns of the plain twin and of the other by turns, so that whatever else the machine does meets both: nanoseconds a frame, pair by pair. */
 function measureCost(
   stand: Stand,
   scenario: Scenario,
@@ -174,7 +174,7 @@ function measureCost(
   const costs = Array.from({ length: repetitions }, () => {
     const pieces = Array.from({ length: COST_PIECES }, () => [nsOf(0, turns), nsOf(stand.sending, turns)] as const);
     const plain = median(pieces.map(([one]) => one));
-    return { plainNs: plain, bondNs: plain + median(pieces.map(([one, other]) => other - one)) };
+    return { plainNs: plain, otherNs: plain + median(pieces.map(([one, other]) => other - one)) };
   });
   if (sumOf(stand, PortCell.FLOODED) !== flooded) throw new Error(`${scenario.name}: known addresses were flooded`);
   checkAccounts(stand, scenario);

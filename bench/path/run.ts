@@ -7,7 +7,7 @@ import type { LevelOptions } from '../main.ts';
 import { type Measurement, makeRow, type Row } from '../row.ts';
 import { median, PAIR_VALUE, type Pair } from '../statistics.ts';
 import type { Outcome } from './run-one.ts';
-import { chooseScenarios, PATH_SCENARIOS, type Scenario } from './scenarios.ts';
+import { chooseScenarios, PATH_SCENARIOS, type Scenario, TRAFFIC } from './scenarios.ts';
 
 const REPETITIONS_MIN = 5;
 /** A share of the core below this means that something else ran on it. */
@@ -81,14 +81,15 @@ function rowsOf(scenario: Scenario, outcome: Outcome): Row[] {
   ].map((measurement: Measurement) => makeRow(measurement));
 }
 
-/** What a bond adds to a frame; the pairs are nanoseconds with it and without. */
+/** What a bond adds to a frame, or how many times as much it costs with many VNIs; the pairs are nanoseconds with and without. */
 function costRow(scenario: Scenario, outcome: Outcome, common: Pick<Measurement, 'subject' | 'variant'>): Row {
-  const pairs = (outcome.costs ?? []).map(({ plainNs, bondNs }) => ({ subject: bondNs, against: plainNs }));
+  const pairs = (outcome.costs ?? []).map(({ plainNs, otherNs }) => ({ subject: otherNs, against: plainNs }));
+  const isBond = scenario.traffic === TRAFFIC.bond || scenario.traffic === TRAFFIC.bondActive;
   return makeRow({
     ...common,
     scenario: `path ${scenario.traffic}`,
-    against: 'no bond',
-    how: PAIR_VALUE.difference,
+    against: isBond ? 'no bond' : 'one VNI',
+    how: isBond ? PAIR_VALUE.difference : PAIR_VALUE.ratio,
     unit: 'ns a frame',
     pairs,
     bar: scenario.bar,

@@ -17,6 +17,12 @@ export const TRAFFIC = {
   bond: 'bond',
   /** The same for a bond of one member that carries, which needs no hash. */
   bondActive: 'bond-active',
+  /** An access port to a VXLAN tunnel with 16 remotes; and what comes by the tunnel to the access port, in bursts of one remote. */
+  vxlan: 'vxlan',
+  vxlanIn: 'vxlan-in',
+  /** Trunks to tunnels that map VLANs to 10,000 VNIs, in turns with a trunk and a tunnel that maps one; and the way back. */
+  vnis: 'vni-10000',
+  vnisIn: 'vni-10000-in',
 } as const;
 export type Traffic = (typeof TRAFFIC)[keyof typeof TRAFFIC];
 
@@ -27,7 +33,7 @@ export interface Scenario {
   readonly addresses: number;
   /** 'rate': known addresses, over and over. 'learning': an empty database is taught every address once (RFC 2889, 5.7 and 5.8). */
   readonly kind: 'rate' | 'learning' | 'cost';
-  /** Million frames a second; of a cost, nanoseconds a frame more than its plain twin. */
+  /** Million frames a second; of a cost, nanoseconds a frame more than its plain twin, or for VNIs how many times as many. */
   readonly bar: Bar | null;
 }
 
@@ -38,8 +44,12 @@ const ADDRESSES = [
   ['16k', 16_384],
   ['1m', 1_000_000],
 ] as const;
+/** On either side of the tunnels: two of each VNI, and for the one VNI as many. */
+const VNI_ADDRESSES = 20_004;
 const BAR_1K: Bar = { direction: 'at least', must: 20, aim: 40 };
 const BAR_BOND: Bar = { direction: 'at most', must: 6, aim: 3 };
+const BAR_VXLAN: Bar = { direction: 'at least', must: 12, aim: 25 };
+const BAR_VNIS: Bar = { direction: 'at most', must: 1.15, aim: 1.05 };
 const BAR_1M: Bar = { direction: 'at least', must: 6, aim: 15 };
 
 function rate(traffic: Traffic, frameBytes: number, addresses: number, tail: string, bar: Bar | null = null): Scenario {
@@ -60,6 +70,10 @@ function allScenarios(): Scenario[] {
   found.push(rate(TRAFFIC.push, 64, 1024, ''), rate(TRAFFIC.pop, 64, 1024, ''));
   for (const traffic of [TRAFFIC.bond, TRAFFIC.bondActive])
     found.push({ name: `${traffic}-64`, traffic, frameBytes: 64, addresses: 1024, kind: 'cost', bar: BAR_BOND });
+  found.push(rate(TRAFFIC.vxlan, 64, 1024, '', BAR_VXLAN));
+  found.push({ ...rate(TRAFFIC.vxlanIn, 64, 1024, ''), name: 'vxlan-64-in' });
+  for (const traffic of [TRAFFIC.vnis, TRAFFIC.vnisIn])
+    found.push({ name: traffic, traffic, frameBytes: 64, addresses: VNI_ADDRESSES, kind: 'cost', bar: BAR_VNIS });
   for (const [name, addresses] of [...ADDRESSES.slice(1), ['256k', 262_144] as const]) {
     found.push({
       name: `learning-${name}`,

@@ -2,9 +2,8 @@
 // compiled tables, and the real turn around the bench's edge. Made once by run-one.ts, on its main thread.
 import { BondTable } from '../../control/compile/bond-table.ts';
 import { compileTables } from '../../control/compile/tables.ts';
-import type { VlanDocument } from '../../control/config/document.ts';
 import { REASONS_COUNT } from '../../dataplane/drop.ts';
-import { BUCKETS_COUNT, HEAD_BYTES } from '../../dataplane/limits.ts';
+import { BUCKETS_COUNT, HEAD_BYTES, RECEIVE_SLOTS_COUNT } from '../../dataplane/limits.ts';
 import { Lane } from '../../dataplane/memory/lane.ts';
 import {
   BlockCell,
@@ -18,22 +17,17 @@ import { View } from '../../dataplane/memory/view.ts';
 import { FDB_SUM_AT } from '../../dataplane/tables/fdb-layout.ts';
 import { Turn } from '../../dataplane/turn.ts';
 import { addon } from '../../native/binding.ts';
-import { tablePort } from '../../test/rig.ts';
 import { BenchEdge, BURST_COUNT, Feed } from './edge.ts';
-import { Random, shuffled, writeHead } from './pool.ts';
-import { type Scenario, TRAFFIC, type Traffic } from './scenarios.ts';
+import { LEAD_BYTES, Random, shuffled, writeArrival, writeHead } from './pool.ts';
+import { type Scenario, TRAFFIC } from './scenarios.ts';
+import { BOND, BOND_INDEX, BROADCAST, type FeedSetup, MEMBERS, plainSetup, type Setup } from './setups.ts';
+import { tunnelSetup, vniSetup, writeTunnel } from './tunnels.ts';
 
-const VLAN = 10;
 const POOL_HEADS_MIN = 65_536;
 /** What the database of a daemon holds when its document says nothing: a small scenario doesn't get a smaller table. */
 const FDB_ENTRIES_MIN = 65_536;
-const BROADCAST = -1;
-/** Of the scenarios with a bond: its port, its record, its members, and which of them sends. */
-const BOND = 4;
-const BOND_INDEX = 1;
-const MEMBERS = [5, 6];
-const BOND_SENDER = 6;
-const BOND_PORTS = 6;
+/** Feeds that send in one turn. */
+const FEEDS_MAX = RECEIVE_SLOTS_COUNT / BURST_COUNT;
 
 export interface Stand {
   readonly view: View;
@@ -49,97 +43,104 @@ export interface Stand {
   readonly passTurns: number;
 }
 
-const ACCESS: VlanDocument = { mode: 'access', tag: VLAN };
-const TRUNK: VlanDocument = { mode: 'trunk', trunks: [VLAN] };
-
-/** The VLAN configuration of port 1, 2, …, and which of them send: those that a rate counts come first. */
-function portsFor(traffic: Traffic): { vlans: VlanDocument[]; senders: number[]; sending: number } {
-  switch (traffic) {
-    case TRAFFIC.unicast:
-      return { vlans: [ACCESS, ACCESS], senders: [1, 2], sending: 2 };
-    case TRAFFIC.vlan:
-      return { vlans: [ACCESS, TRUNK], senders: [1, 2], sending: 2 };
-    case TRAFFIC.push:
-      return { vlans: [ACCESS, TRUNK], senders: [1, 2], sending: 1 };
-    case TRAFFIC.pop:
-      return { vlans: [ACCESS, TRUNK], senders: [2, 1], sending: 1 };
-    case TRAFFIC.bond:
-    case TRAFFIC.bondActive:
-      // Ports 1 and 2 are the plain twin; 3 sends to the bond, whose second member sends to 3.
-      return { vlans: Array<VlanDocument>(6).fill(ACCESS), senders: [1, 2, 3, BOND_SENDER], sending: 2 };
-    case TRAFFIC.flood8:
-      return { vlans: Array<VlanDocument>(9).fill(ACCESS), senders: [1], sending: 1 };
-    case TRAFFIC.flood8Forms:
-      return {
-        vlans: [...Array<VlanDocument>(5).fill(ACCESS), ...Array<VlanDocument>(4).fill(TRUNK)],
-        senders: [1],
-        sending: 1,
-      };
-  }
-}
-
 /** Bytes of a head in the pool: what lies in the slot's head, in whole steps of the copy. */
 function headBytesOf(frameBytes: number): number {
   return Math.ceil(Math.min(frameBytes, HEAD_BYTES) / 64) * 64;
 }
 
+function setupFor(scenario: Scenario): Setup {
+  if (scenario.traffic === TRAFFIC.vxlan || scenario.traffic === TRAFFIC.vxlanIn) return tunnelSetup(scenario);
+  if (scenario.traffic === TRAFFIC.vnis || scenario.traffic === TRAFFIC.vnisIn) return vniSetup(scenario);
+  return plainSetup(scenario);
+}
+
 export function makeStand(scenario: Scenario, wantHuge: boolean): Stand {
-  const { vlans, senders, sending } = portsFor(scenario.traffic);
-  const own = Math.max(1, Math.floor(scenario.addresses / senders.length));
-  const least = scenario.kind === 'learning' ? own : Math.max(own, POOL_HEADS_MIN / sending);
+  const setup = setupFor(scenario);
+  const { feeds, sending, hasBond } = setup;
+  const most = Math.max(...feeds.map(({ own }) => own));
+  const least = scenario.kind === 'learning' ? most : Math.max(most, POOL_HEADS_MIN / sending);
   const heads = Math.ceil(least / BURST_COUNT) * BURST_COUNT;
   const headBytes = headBytesOf(scenario.frameBytes);
-  const layout = layoutFor({ workers: 1, fdbEntries: Math.max(FDB_ENTRIES_MIN, scenario.addresses) });
-  const { huge } = addon().createArena(layout.bytes + heads * senders.length * headBytes, wantHuge);
+  const addresses = Math.max(FDB_ENTRIES_MIN, feeds.length * most);
+  const layout = layoutFor({ workers: 1, fdbEntries: addresses });
+  const strides = feeds.map(({ arrival }) => headBytes + (arrival === null ? 0 : LEAD_BYTES));
+  const poolBytes = strides.reduce((sum, stride) => sum + heads * stride, 0);
+  const { huge } = addon().createArena(layout.bytes + poolBytes, wantHuge);
   const arena = addon().mapArena();
   writeHeader(arena, layout);
   const view = new View(arena);
   const lane = new Lane(view, 0);
-  const feeds = new Int32Array(senders.length * Feed.WORDS);
+  const records = new Int32Array(feeds.length * Feed.WORDS);
   const random = new Random(2889);
-  for (let k = 0; k < senders.length; k++) {
-    feeds.set([senders[k]!, k * heads, heads, 0], k * Feed.WORDS);
-    fillStretch(view.u8, layout.bytes + k * heads * headBytes, heads, headBytes, own, {
-      base: k * own,
-      peer: senders.length > 1 ? (k ^ 1) * own : BROADCAST,
-      vlan: vlans[senders[k]! - 1] === TRUNK ? VLAN : 0,
-      isUdp: scenario.kind === 'cost',
-      random,
-    });
+  let at = layout.bytes;
+  for (const [k, feed] of feeds.entries()) {
+    const lead = strides[k]! - headBytes;
+    records.set([feed.port, at >> 3, heads, 0, lead >> 3], k * Feed.WORDS);
+    fillStretch(view.u8, at, { heads, headBytes, lead }, feed, random);
+    at += heads * strides[k]!;
   }
-  publish(view, vlans, scenario.addresses);
-  if (scenario.kind === 'cost') makeBond(view, scenario.traffic === TRAFFIC.bond ? MEMBERS : MEMBERS.slice(1));
-  const large = layout.words[Header.LARGE_AT]!;
-  const edge = new BenchEdge(lane, feeds, layout.bytes >> 3, headBytes >> 3, scenario.frameBytes, large);
+  publish(view, setup, addresses);
+  if (hasBond) makeBond(view, scenario.traffic === TRAFFIC.bond ? MEMBERS : MEMBERS.slice(1));
+  for (const tunnel of setup.tunnels) writeTunnel(lane, tunnel);
+  const edge = new BenchEdge(lane, records, headBytes >> 3, scenario.frameBytes, layout.words[Header.LARGE_AT]!);
   const turn = new Turn(lane, edge);
-  const hasBond = scenario.kind === 'cost';
-  return { view, lane, edge, turn, huge, hasBond, sending, feeds: senders.length, passTurns: heads / BURST_COUNT };
+  return { view, lane, edge, turn, huge, hasBond, sending, feeds: feeds.length, passTurns: heads / BURST_COUNT };
 }
 
 interface Stretch {
-  /** Number of the first address that lives here, and of the first that it sends to. */
-  readonly base: number;
-  readonly peer: number;
-  readonly vlan: number;
-  readonly isUdp: boolean;
-  readonly random: Random;
+  readonly heads: number;
+  readonly headBytes: number;
+  /** Bytes before each head. */
+  readonly lead: number;
 }
 
-function fillStretch(u8: Uint8Array, at: number, heads: number, bytes: number, own: number, stretch: Stretch): void {
-  const sources = shuffled(heads, own, stretch.random);
-  const destinations = shuffled(heads, own, stretch.random);
+/**
+ * Every address of a feed is the source of as many frames, and of the other side's the destination, within a network. What comes by a tunnel
+ * comes in bursts of one remote.
+ */
+function fillStretch(u8: Uint8Array, at: number, stretch: Stretch, feed: FeedSetup, random: Random): void {
+  const { heads, headBytes, lead } = stretch;
+  const { nets, arrival, isUdp } = feed;
+  const remotes = arrival?.remotes ?? 1;
+  const sources = sourcesOf(heads, feed, remotes, random);
+  const destinations = shuffled(heads, feed.own, random);
   for (let h = 0; h < heads; h++) {
-    const destination = stretch.peer === BROADCAST ? BROADCAST : stretch.peer + destinations[h]!;
-    const source = stretch.base + sources[h]!;
-    writeHead(u8, at + h * bytes, bytes, { destination, source, vlan: stretch.vlan, serial: h, isUdp: stretch.isUdp });
+    const net = sources[h]! % nets;
+    const theirs = destinations[h]! - (destinations[h]! % nets) + net;
+    const destination = feed.peer === BROADCAST ? BROADCAST : feed.peer + theirs;
+    const vlan = feed.vlan === 0 ? 0 : feed.vlan + net;
+    const head = at + h * (headBytes + lead) + lead;
+    writeHead(u8, head, headBytes, { destination, source: feed.base + sources[h]!, vlan, serial: h, isUdp });
+    if (arrival !== null) writeArrival(u8, head, remoteOf(h, remotes), arrival.vni + net);
   }
 }
 
-function publish(view: View, vlans: readonly VlanDocument[], addresses: number): void {
-  const bond = (number: number) => (vlans.length === BOND_PORTS && number === BOND ? BOND_INDEX : 0);
-  const bridge = (number: number) => (vlans.length === BOND_PORTS && MEMBERS.includes(number) ? 0 : 1);
-  const ports = vlans.map((vlan, k) => tablePort(k + 1, { vlan, mtu: 9000, bond: bond(k + 1), bridge: bridge(k + 1) }));
-  compileTables(view, 1, [{ number: 1, fdbLimit: Math.max(FDB_ENTRIES_MIN, addresses), ageing: 300 }], ports);
+/** Behind which remote the source of head `h` lives. */
+function remoteOf(h: number, remotes: number): number {
+  return Math.floor(h / BURST_COUNT) % remotes;
+}
+
+/** Addresses of one side, each as often: shuffled over all heads, or over those of its remote. Address k lives behind remote k / nets % remotes. */
+function sourcesOf(heads: number, { own, nets }: FeedSetup, remotes: number, random: Random): Int32Array {
+  if (remotes === 1) return shuffled(heads, own, random);
+  const parts = Array.from({ length: remotes }, () =>
+    shuffled(Math.ceil(heads / remotes) + BURST_COUNT, own / remotes, random),
+  );
+  const taken = new Int32Array(remotes);
+  return Int32Array.from({ length: heads }, (_, h) => {
+    const remote = remoteOf(h, remotes);
+    const k = parts[remote]![taken[remote]!++]!;
+    return (Math.floor(k / nets) * remotes + remote) * nets + (k % nets);
+  });
+}
+
+function publish(view: View, setup: Setup, addresses: number): void {
+  const bridges = Array.from({ length: setup.bridges }, (_, k) => ({
+    number: k + 1,
+    fdbLimit: addresses,
+    ageing: 300,
+  }));
+  compileTables(view, 1, bridges, setup.ports);
   view.i32[Header.TABLES_GENERATION] = 1;
 }
 
@@ -166,11 +167,20 @@ export function spinEdge(edge: BenchEdge, turns: number): number {
   return frames;
 }
 
-/** Lets every address be learned: each feed sends its stretch once. */
+/** Lets every address be learned: each feed sends its stretch once, the last ones first, so that what counts then finds its destinations. */
 export function teach(stand: Stand): void {
-  stand.edge.sending = stand.feeds;
-  spin(stand.turn, stand.passTurns);
-  stand.edge.sending = stand.sending;
+  const { edge } = stand;
+  const { first } = edge;
+  edge.countsCopies = true;
+  for (let end = stand.feeds; end > 0; end = edge.first) {
+    edge.first = Math.max(0, end - FEEDS_MAX);
+    edge.sending = end - edge.first;
+    spin(stand.turn, stand.passTurns);
+  }
+  spin(stand.turn, 1);
+  edge.first = first;
+  edge.sending = stand.sending;
+  edge.countsCopies = false;
 }
 
 /** Empties the forwarding database between repetitions, as a switch that was just started has it. */
