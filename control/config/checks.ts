@@ -22,6 +22,7 @@ import { checkPatches } from './patch-checks.ts';
 import { type PlacedProblem, problemAt } from './problems.ts';
 import { checkSockets } from './socket-checks.ts';
 import { checkTakeOvers } from './take-over-checks.ts';
+import { checkTunnels } from './tunnel-checks.ts';
 import { wrongAddress, wrongDeviceName } from './values.ts';
 import { checkVlan } from './vlan-checks.ts';
 
@@ -182,5 +183,6 @@ export function crossChecks(outline: Outline, host: Host): PlacedProblem[] {
   checkSockets(outline, problems);
   checkTakeOvers(outline, problems);
   checkBonds(outline, problems);
+  checkTunnels(outline, problems);
   return problems;
 }

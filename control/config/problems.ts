@@ -72,11 +72,28 @@ function didYouMean(word: string, allowed: readonly string[]): string {
   return near === null ? '' : `; did you mean "${near}"?`;
 }
 
+/** Keys that other kinds have, and what stands in their place. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  'a vxlan port/key': 'that is GRE’s word, write vni',
+  'a geneve port/key': 'that is GRE’s word, write vni',
+  'a gre port/vni': 'GRE’s word is key',
+  'a gre port/vlans': 'make a port for each VLAN, with a key of its own',
+  'a gre port/group': 'GRE is sent to remotes only',
+  'a gre port/device': 'GRE is sent as the kernel routes it',
+  'a gre port/port': 'GRE lies on IP and has no ports',
+  'a gre port/checksum': 'GRE is sent without a checksum',
+};
+
+function remedyFor(what: string, key: string, allowed: readonly string[]): string {
+  const known = ELSEWHERE[`${what}/${key}`];
+  return known === undefined ? didYouMean(key, allowed) : `: ${known}`;
+}
+
 function unknownKeys(issue: z.core.$ZodIssueUnrecognizedKeys, path: Path): PlacedProblem[] {
   const [what, keys] = issue.message.split('|') as [string, string];
   const allowed = keys.split(',');
   return issue.keys.map((key) =>
-    problemAt([...path, key], `unknown key${didYouMean(key, allowed)} (${what} knows ${allowed.join(', ')})`),
+    problemAt([...path, key], `unknown key${remedyFor(what, key, allowed)} (${what} knows ${allowed.join(', ')})`),
   );
 }
 
@@ -115,6 +132,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   boolean: 'true or false',
   array: 'a list',
   object: 'a map',
+  record: 'a map',
 };
 
 function typeName(type: string): string {

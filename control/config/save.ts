@@ -22,11 +22,13 @@ import {
   isNode,
   isScalar,
   isSeq,
+  type Node,
+  type Pair,
   parseDocument,
-  stringify,
+  visit,
   type YAMLMap,
   type YAMLSeq,
-  type Document as YamlDocument,
+  Document as YamlDocument,
 } from 'yaml';
 import { WeftError } from '../errors.ts';
 import type { Document } from './document.ts';
@@ -50,16 +52,37 @@ function mergeInto(yaml: YamlDocument, node: unknown, value: unknown): boolean {
   return false;
 }
 
+/** A key as the document has it, where numbers are texts. */
+function keyOf(yaml: YamlDocument, { key }: Pair): string {
+  return String(isNode(key) ? key.toJS(yaml) : key);
+}
+
+/** A whole number among the keys (a VLAN) is written as one, without quotes. */
+function written(key: string): string | number {
+  return /^(0|[1-9]\d{0,8})$/.test(key) ? Number(key) : key;
+}
+
+function nodeOf(yaml: YamlDocument, value: unknown): Node {
+  const node = yaml.createNode(value) as Node;
+  visit(node, {
+    Pair(_, { key }) {
+      if (isScalar(key) && typeof key.value === 'string') key.value = written(key.value);
+    },
+  });
+  return node;
+}
+
 function mergeMap(yaml: YamlDocument, map: YAMLMap, value: Json): void {
-  for (const item of [...map.items]) {
-    const key = isNode(item.key) ? item.key.toJS(yaml) : item.key;
-    if (!Object.hasOwn(value, key as string)) map.delete(item.key);
-  }
+  for (const item of [...map.items]) if (!Object.hasOwn(value, keyOf(yaml, item))) map.delete(item.key);
+  const pairs = new Map(map.items.map((item) => [keyOf(yaml, item), item]));
   for (const [key, wanted] of Object.entries(value)) {
-    const node = map.get(key, true) as unknown;
+    const pair = pairs.get(key);
+    const node = pair?.value as unknown;
     if (isNode(node) && sameJson(node.toJS(yaml), wanted)) continue;
     if (isScalar(node) && (typeof wanted !== 'object' || wanted === null)) node.value = wanted;
-    else if (!mergeInto(yaml, node, wanted)) map.set(key, yaml.createNode(wanted));
+    else if (mergeInto(yaml, node, wanted)) continue;
+    else if (pair === undefined) map.add({ key: yaml.createNode(written(key)), value: nodeOf(yaml, wanted) });
+    else pair.value = nodeOf(yaml, wanted);
   }
 }
 
@@ -74,7 +97,7 @@ function mergeList(yaml: YamlDocument, list: YAMLSeq, value: readonly unknown[])
   list.items = value.map((wanted) => {
     const node = old.get(identity(wanted));
     if (node !== undefined && (sameJson(node.toJS(yaml), wanted) || mergeInto(yaml, node, wanted))) return node;
-    const made = yaml.createNode(wanted);
+    const made = nodeOf(yaml, wanted);
     if (list.items.some((item) => isMap(item) && item.flow === true) && isMap(made)) made.flow = true;
     return made;
   });
@@ -82,7 +105,13 @@ function mergeList(yaml: YamlDocument, list: YAMLSeq, value: readonly unknown[])
 
 /** YAML text of a document, keeping comments and layout of `original` where they still have a place. */
 export function toYaml(document: Document, original: string | null = null): string {
-  return (original === null ? null : merged(document, original)) ?? stringify(document, { lineWidth: 120 });
+  return (original === null ? null : merged(document, original)) ?? fresh(document);
+}
+
+function fresh(document: Document): string {
+  const yaml = new YamlDocument();
+  yaml.contents = nodeOf(yaml, document);
+  return yaml.toString({ lineWidth: 120 });
 }
 
 /** Null where the original can't be changed in place: an alias whose anchor went, or a merge key, would say something else. */

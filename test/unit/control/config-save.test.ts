@@ -43,6 +43,38 @@ describe('toYaml', () => {
     expect(toYaml(retagged, ORIGINAL)).toBe(ORIGINAL.replace('tag: 10', 'tag: 11'));
   });
 
+  it('keeps numbers as keys: a tunnel’s map of VLANs', () => {
+    const original = `bridges:
+  - name: br0
+    ports:
+      - name: t # to the others
+        kind: vxlan
+        local: 192.0.2.1
+        remotes: [ 192.0.2.2 ] # one
+        vlans:
+          10: 5010 # web
+          20: 5020 # database
+`;
+    const document = parseYaml(original);
+    expect(toYaml(document, original)).toBe(original);
+    const other = parseYaml(
+      original.replace('20: 5020', '30: 5030').replace('5010', '6010').replace('.2 ]', '.2, 192.0.2.3 ]'),
+    );
+    const text = toYaml(other, original);
+    expect(parseYaml(text)).toEqual(other);
+    expect(text).toContain('[ 192.0.2.2, 192.0.2.3 ] # one');
+    expect(text).toContain('          10: 6010 # web\n          30: 5030\n');
+    expect(toYaml(document)).toContain('        vlans:\n          10: 5010\n          20: 5020\n');
+    const more = withPort(document, 'br0', {
+      name: 'u',
+      kind: 'geneve',
+      local: '192.0.2.1',
+      vlans: { '1': 1, '4094': 2 },
+    });
+    expect(toYaml(more, original)).toContain('vlans:\n          1: 1\n          4094: 2\n');
+    expect(parseYaml(toYaml(more, original))).toEqual(more);
+  });
+
   it('says the same even where anchors and merge keys are in the way', () => {
     const anchored = 'bridges: [{ name: a, ports: [&x { name: p, kind: memory }] }, { name: b, ports: [*x] }]\n';
     const less = withoutPort(parseYaml(anchored), 'a', 'p');

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Document } from '../../../control/config/document.ts';
 import { parseYaml, validateDocument } from '../../../control/config/load.ts';
-import { type BridgeModel, fromDocument, type Model, type PortModel } from '../../../control/model/model.ts';
+import { type BridgeModel, fromDocument, isTunnel, type Model, type PortModel } from '../../../control/model/model.ts';
 import { describe as describeAction, undoes } from '../../../control/plan/describe.ts';
 import { type Action, type BridgeSettings, plan } from '../../../control/plan/plan.ts';
 import { seedFor } from '../../seed.ts';
@@ -73,6 +73,11 @@ class ToySwitch {
       const here = all.filter((p) => p.kind === 'netdev' || (p.kind === 'tap' && p.netns === null));
       expect(here.filter((p) => 'device' in p && p.device === port.device)).toEqual([]);
     }
+    if (isTunnel(port)) {
+      const { kind, settings } = port;
+      const others = all.filter(isTunnel).filter((p) => p.settings.local === settings.local && p.kind === kind);
+      expect(others.filter((p) => p.settings.vni === settings.vni)).toEqual([]);
+    }
     if (port.kind === 'vhost-user' || port.kind === 'socket') {
       const paths = all.flatMap((p) => ('socket' in p ? [p.socket, 'remote' in p ? p.remote : null] : []));
       expect(paths).not.toContain(port.socket);
@@ -121,6 +126,14 @@ const port = fc.oneof(
       ],
     ),
     mtu: fc.constantFrom(1500, 9000),
+  }),
+  fc.record({
+    name: fc.constantFrom('p', 'q', 'r'),
+    kind: fc.constantFrom('vxlan' as const, 'geneve' as const),
+    vni: fc.constantFrom(7, 8),
+    local: fc.constantFrom('192.0.2.1', '192.0.2.2'),
+    remotes: fc.constantFrom(['192.0.2.8'], ['192.0.2.8', '192.0.2.9']),
+    suppress: fc.boolean(),
   }),
   fc.record(
     {
