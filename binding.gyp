@@ -12,6 +12,7 @@
         "native/addon-guest.cc",
         "native/addon-link.cc",
         "native/addon.cc",
+        "native/address.cc",
         "native/coalesce.cc",
         "native/decapsulate.cc",
         "native/dgram.cc",
@@ -42,8 +43,14 @@
         "native/transmit.cc",
         "native/tunnel-arrival.cc",
         "native/tunnel-receiver.cc",
+        "native/tunnel-batch.cc",
+        "native/tunnel-post.cc",
+        "native/tunnel-sender.cc",
+        "native/tunnel-sockets.cc",
+        "native/tunnel-troubles.cc",
         "native/uring.cc",
-        "native/watch.cc"
+        "native/watch.cc",
+        "native/way.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],

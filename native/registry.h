@@ -35,6 +35,7 @@ struct GuestDevice;
 struct SocketDevice;
 struct TapDevice;
 class TunnelReceiver;
+struct TunnelSender;
 
 /// What a port's frames come from and go to. Shared by the registry and by the workers that serve a queue of it.
 struct Device : std::enable_shared_from_this<Device> {
@@ -45,6 +46,7 @@ struct Device : std::enable_shared_from_this<Device> {
   virtual GuestDevice* as_guest() { return nullptr; }
   virtual SocketDevice* as_socket() { return nullptr; }
   virtual TunnelReceiver* as_tunnel_receiver() { return nullptr; }
+  virtual TunnelSender* as_tunnel_sender() { return nullptr; }
   /// Worker `worker`'s end of it, serving `port`; null and errno when there is none.
   virtual std::unique_ptr<Carrier> carrier(int32_t worker, int32_t port, int* error);
   /// Frames that the kernel lost since the device was opened, before a worker could read them. Main thread.

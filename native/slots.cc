@@ -253,11 +253,42 @@ void Slots::write_vnet(uint8_t* at, const int32_t* facts, bool checksum_done) {
   __builtin_memcpy(at, fields, sizeof fields);
 }
 
+const int32_t* Slots::remotes() const {
+  constexpr int64_t kBytes = static_cast<int64_t>(kDestinationsCount - kPortsMax) << kRemoteWordsShift << 2;
+  const int64_t at = reinterpret_cast<const int32_t*>(arena_)[kHeaderRemotesAt];
+  if (at < kPageBytes || at % kPageBytes != 0 || at + kBytes > static_cast<int64_t>(arena_bytes_)) return nullptr;
+  return reinterpret_cast<const int32_t*>(arena_ + at);
+}
+
+const int32_t* Slots::set_at(int32_t at, int32_t* count) const {
+  const int64_t words = arena_bytes_ / sizeof(int32_t);
+  *count = 0;
+  if (at < 0 || at >= words) return nullptr;
+  const int32_t* const set = reinterpret_cast<const int32_t*>(arena_) + at;
+  const int32_t members = __atomic_load_n(set, __ATOMIC_RELAXED);
+  if (members < 0 || members > kDestinationsCount - kPortsMax || members >= words - at) return nullptr;
+  *count = members;
+  return set + 1;
+}
+
+/// Unsigned, since a flood of super-frames to thousands may wrap what a turn's words hold.
+void Slots::count_copies(int32_t port, int32_t entry, int32_t further) {
+  int32_t* const queue = queue_of(port);
+  const int32_t* const facts = fact(entry & kEntrySlotMask);
+  const uint32_t times = static_cast<uint32_t>(further);
+  const auto add = [queue, times](int32_t word, int32_t value) {
+    queue[word] = static_cast<int32_t>(static_cast<uint32_t>(queue[word]) + times * static_cast<uint32_t>(value));
+  };
+  add(kQueueSent, 1);
+  add(kQueueBytes, facts[kFactLength]);
+  add(kQueueSegments, facts[kFactSegments]);
+}
+
 void Slots::refuse(int32_t port, int32_t entry, int32_t reason) {
   int32_t* const queue = queue_of(port);
   const int32_t* const facts = fact(entry & kEntrySlotMask);
   queue[kQueueSent]--;
-  queue[kQueueBytes] -= facts[kFactLength];
+  queue[kQueueBytes] = static_cast<int32_t>(static_cast<uint32_t>(queue[kQueueBytes]) - static_cast<uint32_t>(facts[kFactLength]));
   queue[kQueueSegments] -= facts[kFactSegments];
   record_loss(port, entry, reason, 1);
 }

@@ -109,6 +109,13 @@ class Slots {
   /// Finishes an entry for an egress that copies at once: frames in scratch, valid until the next call. kBadOffload or kNoScratch.
   int32_t finish(int32_t entry, uint32_t room, Range* out, int32_t out_max);
 
+  /// Records of remotes (RemoteWord), of destinations from kPortsMax up; null when this arena has none.
+  const int32_t* remotes() const;
+  /// The destinations of the set at word `at` of the arena, and how many; null and 0 when it lies elsewhere.
+  const int32_t* set_at(int32_t at, int32_t* count) const;
+  /// An entry of `port` goes to so many more than the one that it was counted for.
+  void count_copies(int32_t port, int32_t entry, int32_t further);
+
   /// One entry of `port` was not sent, for a reason of drop.ts.
   void refuse(int32_t port, int32_t entry, int32_t reason);
   /// `count` frames that an earlier turn sent to `port` were lost after all, for a reason of drop.ts.

@@ -32,6 +32,7 @@ inline std::shared_ptr<weft::Mapping> make_arena(int32_t workers) {
       {kHeaderFactsAt, kSlots * kFactWords * 4},
       {kHeaderHeadsAt, kSlots * kHeadStride},
       {kHeaderLargeAt, kLargeCount * kLargeStride},
+      {kHeaderRemotesAt, (kDestinationsCount - kPortsMax) << kRemoteWordsShift << 2},
   };
   int32_t at = kPageBytes, offsets[std::size(regions)];
   for (size_t k = 0; k < std::size(regions); k++) {
