@@ -73,6 +73,8 @@ export interface TapModel extends CommonModel {
   readonly addresses: readonly string[];
   /** At most one for each family. */
   readonly gateways: readonly string[];
+  /** The document says the MTU; false: it may be made less for what a tunnel takes. */
+  readonly mtuFixed: boolean;
 }
 
 /** An interface that exists already, in the daemon's own namespace. */
@@ -248,6 +250,7 @@ function kindModel(
         mac: port.mac === undefined ? defaultMac(bridge, port.name) : normalMac(port.mac)!,
         addresses: [...listOf(port.address), ...listOf(port.addresses)],
         gateways: listOf(port.gateway),
+        mtuFixed: port.mtu !== undefined,
       };
     case 'netdev':
       return {

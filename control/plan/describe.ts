@@ -16,6 +16,7 @@ const WRITTEN: Readonly<Record<string, string>> = {
   addresses: 'address',
   gateways: 'gateway',
   takeOver: 'take-over',
+  mtuFixed: 'mtu as written',
 };
 
 function describeFlood(flood: FloodModel): string {
@@ -54,6 +55,7 @@ function settingsChanges(before: PortModel, after: PortModel): string[] {
 function describeChange(keys: readonly string[], before: object, after: object): string {
   const [a, b] = [before as Record<string, unknown>, after as Record<string, unknown>];
   return keys
+    .filter((key) => key !== 'mtuFixed' || !keys.includes('mtu'))
     .flatMap((key) => {
       if (key === 'settings') return settingsChanges(before as PortModel, after as PortModel);
       const [from, to] = [describeValue(key, a[key]), describeValue(key, b[key])];

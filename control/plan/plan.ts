@@ -31,6 +31,7 @@ export const LIVE_KEYS = [
   'mac',
   'addresses',
   'gateways',
+  'mtuFixed',
   'settings',
 ] as const;
 export type LiveKey = (typeof LIVE_KEYS)[number];

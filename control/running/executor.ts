@@ -190,6 +190,8 @@ export class Executor {
       const device = deviceName(state)!;
       const [before, after] = [tapSpec(action.bridge, action.before), tapSpec(action.bridge, action.after)];
       await devices.change({ ...before, device }, { ...after, device });
+      const tap = heldTap(state)!;
+      if (tap.mtu !== undefined) tap.mtu = 0;
     }
     state.model = action.after;
     if (state.device?.by === 'opener') state.device.device.configure?.(action.after);

@@ -53,6 +53,8 @@ export class Foundation {
   idle = 0;
   /** Hears of what openers opened; the running switch sets it. */
   deviceChanged: (opened: OpenedBacking) => void = () => {};
+  /** Hears of bridges whose tunnels or TAPs may take other MTUs; the running switch sets it. */
+  sizeChanged: (bridge: string) => void = () => {};
   /** The workers are being ended: nobody waits for one any more. */
   closing = false;
   #generation = 0;

@@ -8,9 +8,11 @@ import type {
   PortSample,
   WorkerSample,
 } from '../metrics/source.ts';
+import type { TunnelEndpointRow, TunnelRow, TunnelSenderRow } from '../tunnel-rows.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
 import { bondSamples, lossesOf, shownPorts, speedOf, transmitted } from './show-bonds.ts';
+import { endpointRows, senderRows, tunnelRows } from './show-tunnels.ts';
 
 export class Metrics implements MetricsSource {
   readonly #base: Foundation;
@@ -52,16 +54,16 @@ export class Metrics implements MetricsSource {
     return bondSamples(this.#base);
   }
 
-  tunnels(): [] {
-    return [];
+  tunnels(): TunnelRow[] {
+    return tunnelRows(this.#base);
   }
 
-  tunnelEndpoints(): [] {
-    return [];
+  tunnelEndpoints(): TunnelEndpointRow[] {
+    return endpointRows(this.#base);
   }
 
-  tunnelSenders(): [] {
-    return [];
+  tunnelSenders(): TunnelSenderRow[] {
+    return senderRows(this.#base);
   }
 
   bridges(): BridgeSample[] {
@@ -88,7 +90,9 @@ export class Metrics implements MetricsSource {
   }
 
   drops(): LossSample[] {
-    return lossSamples(this.#base.book.ports(), (state) => this.#base.counters.drops(state.number));
+    const { book, counters, tunnels } = this.#base;
+    const endpoints = tunnels.endpoints.all().flatMap(({ name, number }) => lossesAt('', name, counters.drops(number)));
+    return [...lossSamples(book.ports(), (state) => counters.drops(state.number)), ...endpoints];
   }
 
   /** A bond's are its members': alerts compare them with what the port received. */
@@ -99,12 +103,9 @@ export class Metrics implements MetricsSource {
 }
 
 function lossSamples(states: readonly PortState[], of: (state: PortState) => Record<string, number>): LossSample[] {
-  return states.flatMap((state) =>
-    Object.entries(of(state)).map(([reason, frames]) => ({
-      bridge: state.bridge,
-      port: state.model.name,
-      reason,
-      frames,
-    })),
-  );
+  return states.flatMap((state) => lossesAt(state.bridge, state.model.name, of(state)));
+}
+
+function lossesAt(bridge: string, port: string, losses: Record<string, number>): LossSample[] {
+  return Object.entries(losses).map(([reason, frames]) => ({ bridge, port, reason, frames }));
 }

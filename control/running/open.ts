@@ -140,7 +140,7 @@ function openTunnels(
     emit: (event) => base().emit(event),
     pool: () => base().pool,
     release: (number) => base().release(number),
-    sizeChanged: () => {},
+    sizeChanged: (bridge) => base().sizeChanged(bridge),
   });
 }
 

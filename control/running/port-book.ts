@@ -14,6 +14,8 @@ export interface HeldTap {
   readonly by: 'tap';
   readonly handle: number;
   readonly takes: number;
+  /** What tunnels made of the document's MTU (bridge-mtu.ts); 0: unknown. */
+  mtu?: number;
 }
 
 /** What the opener of a port's kind opened, and what workers and tables make of it (opened-port.ts). */

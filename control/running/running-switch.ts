@@ -15,6 +15,7 @@ import { describe, undoes } from '../plan/describe.ts';
 import { type Action, plan } from '../plan/plan.ts';
 import type * as api from '../switch.ts';
 import type { TunnelRow } from '../tunnel-rows.ts';
+import { BridgeMtu } from './bridge-mtu.ts';
 import type { Captures } from './captures.ts';
 import { DeviceKeeper } from './device-keeper.ts';
 import { Executor } from './executor.ts';
@@ -23,6 +24,7 @@ import type { Foundation } from './foundation.ts';
 import { LinkKeeper } from './link-keeper.ts';
 import * as show from './show.ts';
 import { bondRows } from './show-bonds.ts';
+import { tunnelRows } from './show-tunnels.ts';
 
 /** Orders on their way to worker 0 while addresses are flushed: one after the other a million took minutes. */
 const FLUSHED_AT_ONCE = 256;
@@ -63,6 +65,8 @@ export class RunningSwitch implements api.Switch {
     this.#keeper = new LinkKeeper(base, later);
     const devices = new DeviceKeeper(base, later);
     base.deviceChanged = (opened) => devices.hear(opened);
+    const mtus = new BridgeMtu(base, later);
+    base.sizeChanged = (bridge) => mtus.hear(bridge);
     const onEvent = (event: LinkEvent): void => {
       this.#keeper.hear(event);
       base.links.tell(event);
@@ -278,7 +282,7 @@ export class RunningSwitch implements api.Switch {
   }
 
   tunnels(): TunnelRow[] {
-    return [];
+    return tunnelRows(this.#base);
   }
 
   commandMember(bridge: string, port: string, member: string, command: api.BondCommand): Promise<void> {

@@ -10,10 +10,13 @@ import type { PortModel } from '../model/model.ts';
 import { carriedVlans, describeVlan, type VlanModel } from '../model/vlan.ts';
 import { formatVlans, hasVlan, VLAN_MAX, type VlanBitmap } from '../model/vlan-set.ts';
 import type { BridgeRow, DropRow, FdbFilter, FdbRow, PortDetail, PortRow, VlanRow, WorkerRow } from '../switch.ts';
+import { mtuOf } from './bridge-mtu.ts';
 import { readFdb } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
+import { remoteOf } from './remote-record.ts';
 import { bondKeys, countsOf, lossesOf, shownPorts, speedOf, transmitted } from './show-bonds.ts';
+import { tunnelKeys } from './show-tunnels.ts';
 
 const SENTENCES = new Map(DROPS.map(({ name, sentence }) => [name, sentence]));
 
@@ -43,7 +46,7 @@ function portRow(base: Foundation, state: PortState): PortRow {
     up: state.up,
     reason: state.up ? null : state.reason,
     vlan: describeVlan(model.vlan),
-    mtu: model.mtu,
+    mtu: base.tunnels.of(state.bridge, model.name)?.mtu ?? mtuOf(state),
     speed: speedOf(base, state),
     receive: countsOf(base, number, PortCell.RX_FRAMES),
     transmit: transmitted(base, state),
@@ -72,6 +75,10 @@ function settingsOf(model: PortModel, workers: number): PortDetail['settings'] {
         : { type: model.type, mode: model.mode, ...groupOf(model) };
     case 'bond':
       return bondKeys(model.settings);
+    case 'vxlan':
+    case 'geneve':
+    case 'gre':
+      return tunnelKeys(model.settings);
     case 'patch':
       return { peer: `${model.peer.bridge}/${model.peer.port}` };
     case 'pcap':
@@ -108,6 +115,7 @@ export function fdbRows(base: Foundation, filter: FdbFilter): FdbRow[] {
     if (filter.port !== undefined && filter.port !== port && filter.port !== `${bridge}/${port}`) continue;
     if (filter.vlan !== undefined && filter.vlan !== entry.vlan) continue;
     if (filter.mac !== undefined && filter.mac.toLowerCase() !== entry.mac) continue;
+    const far = remoteOf(base.view, entry.destination);
     rows.push({
       bridge,
       vlan: entry.vlan,
@@ -115,8 +123,8 @@ export function fdbRows(base: Foundation, filter: FdbFilter): FdbRow[] {
       port,
       type: entry.type,
       age: entry.age,
-      remote: null,
-      vni: null,
+      remote: far?.address ?? null,
+      vni: far?.vni ?? null,
     });
   }
   return rows.sort((a, b) =>
@@ -169,15 +177,14 @@ export function workerRows(base: Foundation, cpus: readonly number[] | null): Wo
   });
 }
 
-/** What a bond's member lost has a row of its own, as port `bond/member`. */
+/** What a bond's member lost has a row of its own, as port `bond/member`; so has what a tunnels' endpoint lost, in no bridge. */
 export function dropRows(base: Foundation): DropRow[] {
-  return base.book.ports().flatMap((state) =>
-    Object.entries(base.counters.drops(state.number)).map(([reason, frames]) => ({
-      bridge: state.bridge,
-      port: state.model.name,
-      reason,
-      meaning: SENTENCES.get(reason) ?? '',
-      frames,
-    })),
-  );
+  const losses = (bridge: string, port: string, number: number): DropRow[] =>
+    Object.entries(base.counters.drops(number)).map(([reason, frames]) => {
+      return { bridge, port, reason, meaning: SENTENCES.get(reason) ?? '', frames };
+    });
+  return [
+    ...base.book.ports().flatMap(({ bridge, model, number }) => losses(bridge, model.name, number)),
+    ...base.tunnels.endpoints.all().flatMap(({ name, number }) => losses('', name, number)),
+  ];
 }

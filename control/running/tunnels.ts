@@ -108,6 +108,11 @@ export class Tunnels implements PortOpener {
     return [...this.#open.values()];
   }
 
+  /** The interface by which a way goes; null: unknown. */
+  interfaceOf({ error, device }: UnderlayWay): string | null {
+    return error !== 0 || device === 0 ? null : this.#parts.interfaces.nameOf(device);
+  }
+
   /** What a worker that starts must serve beside its ports. */
   attachments(worker: number): Attachment[] {
     return this.endpoints.attachments(worker);

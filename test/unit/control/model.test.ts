@@ -43,6 +43,7 @@ describe('fromDocument', () => {
               mac: defaultMac('br0', 'p'),
               addresses: [],
               gateways: [],
+              mtuFixed: false,
             },
           ],
         },
