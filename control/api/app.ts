@@ -10,6 +10,7 @@ import { problemsOf } from '../config/problems.ts';
 import { DocumentError, WeftError } from '../errors.ts';
 import type { AppContext } from './context.ts';
 import { changeRoutes } from './routes-change.ts';
+import { doctorRoutes } from './routes-doctor.ts';
 import { readRoutes } from './routes-read.ts';
 import { streamRoutes } from './routes-stream.ts';
 import { described, type ErrorAnswer, errorAnswer } from './schemas.ts';
@@ -121,6 +122,7 @@ export async function buildApp(server: Server, context: AppContext): Promise<Fas
     readRoutes(scope, context);
     changeRoutes(scope, context);
     streamRoutes(scope, context);
+    doctorRoutes(scope, context);
     scope.get('/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
   });
   await app.ready();

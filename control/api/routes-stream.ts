@@ -34,7 +34,8 @@ function captureOf(context: AppContext, query: z.infer<typeof captureQuery>) {
   return { capture, bridge: query.bridge ?? found[0]?.bridge ?? '' };
 }
 
-function checkRoom(context: AppContext): void {
+/** Throws a RequestError where as many streams are open as may be. */
+export function checkRoom(context: AppContext): void {
   if (context.streams.size < STREAMS_MAX) return;
   throw new RequestError(
     'too-many-streams',

@@ -5,6 +5,7 @@
 
 import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { OpenEcho } from '../doctor/echo.ts';
 import type { Log } from '../log.ts';
 import type { Switch } from '../switch.ts';
 import { claimSocket } from './socket.ts';
@@ -12,6 +13,8 @@ import { claimSocket } from './socket.ts';
 export interface ApiOptions {
   readonly version: string;
   readonly log: Log;
+  /** What the doctor asks paths with, in place of real echo requests. */
+  readonly openEcho?: OpenEcho;
 }
 
 export interface ApiServer {
@@ -46,7 +49,9 @@ export async function startApi(path: string, options: ApiOptions): Promise<ApiSe
 
   const load = async (): Promise<Dispatch> => {
     const [sw, { buildApp }] = await Promise.all([attached, import('./app.ts')]);
-    const app = await buildApp(server, { switch: sw, streams, version: options.version, log: options.log });
+    const { version, log, openEcho } = options;
+    const loadEcho = async () => openEcho ?? (await import('../doctor/echo.ts')).openEcho;
+    const app = await buildApp(server, { switch: sw, streams, version, log, loadEcho });
     return app.routing as Dispatch;
   };
   const dispatch = () => (loading ??= load());

@@ -1,8 +1,10 @@
 /**
- * Tunnels in answers, as zod schemas. Read by the routes only, which load lazily. The row types are those of tunnel-rows.ts; `satisfies`
+ * Tunnels in requests and answers, as zod schemas. Read by the routes only, which load lazily. The row types are those of tunnel-rows.ts; `satisfies`
  * keeps the two together.
  */
 import { z } from 'zod';
+import { nameValue, strict } from '../config/values.ts';
+import { MTU_VERDICTS, type MtuRow } from '../doctor/mtu.ts';
 import {
   TUNNEL_REMOTE_ORIGINS,
   TUNNEL_REMOTE_STATES,
@@ -69,3 +71,32 @@ export const tunnelRow = z.object({
   endpoint: endpoint.nullable().describe('the sockets that receive, shared by all tunnels of this address and port'),
   sender: sender.nullable().describe('the sockets that send, shared by tunnels of the same options'),
 }) satisfies z.ZodType<TunnelRow>;
+
+export const mtuBody = strict('the body', {
+  bridge: nameValue.optional(),
+  tunnel: nameValue.optional().describe('its remotes alone'),
+});
+
+export const mtuRow = z.object({
+  local: z.string(),
+  remote: z.string(),
+  tunnels: z.array(z.string()).describe('that send by this way, as bridge/name'),
+  needed: count.describe('bytes of the longest outer IP packet that one of them sends'),
+  route: count.describe('bytes that the route says fit; 0: unknown'),
+  passed: count.nullable().describe('bytes of the longest packet that came through; null: none did'),
+  verdict: z
+    .enum(MTU_VERDICTS)
+    .describe(
+      'lost: long packets vanish on the way; short: the way takes less than is needed, and says so; silent: no echo request is answered',
+    ),
+  problem: z.string().nullable(),
+  remedy: z.string().nullable(),
+}) satisfies z.ZodType<MtuRow>;
+
+/** A line of the answer: how many pairs there are, each as soon as it is known, and the end. */
+export const mtuLine = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('begin'), pairs: count }),
+  z.object({ type: z.literal('pair'), ...mtuRow.shape }),
+  z.object({ type: z.literal('end') }),
+]);
+export type MtuLine = z.infer<typeof mtuLine>;

@@ -9,7 +9,7 @@ export interface Client {
   get<T>(path: string): Promise<T>;
   send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T>;
   /** The answer as it arrives. Destroy it to end the request. */
-  stream(path: string): Promise<IncomingMessage>;
+  stream(path: string, method?: 'GET' | 'POST', body?: unknown): Promise<IncomingMessage>;
 }
 
 function connectionError(path: string, error: NodeJS.ErrnoException): WeftError {
@@ -81,7 +81,7 @@ export function makeClient(socketPath: string): Client {
   return {
     get: (path) => ask('GET', path),
     send: ask,
-    stream: async (path) => checked(await open(socketPath, 'GET', path, undefined)),
+    stream: async (path, method = 'GET', body = undefined) => checked(await open(socketPath, method, path, body)),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import { addBondCommands } from './bond.ts';
 import { addChangeCommands } from './change.ts';
 import { addCompletion } from './completion.ts';
+import { addDoctorCommands } from './doctor.ts';
 import { addFdbCommands } from './fdb.ts';
 import { addFileCommands } from './file.ts';
 import { addPortCommands } from './port.ts';
@@ -16,6 +17,7 @@ export function addOtherCommands(program: Command, context: Context): void {
   addPortCommands(program, context);
   addBondCommands(program, context);
   addFdbCommands(program, context);
+  addDoctorCommands(program, context);
   addChangeCommands(program, context);
   addWatchCommands(program, context);
   addCompletion(program, context);

@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { type ApiServer, startApi } from '../../../control/api/server.ts';
 import { type Client, makeClient } from '../../../control/cli/client.ts';
+import type { OpenEcho } from '../../../control/doctor/echo.ts';
 import type { Log } from '../../../control/log.ts';
+import { fakeEcho } from './doctor/fake-echo.ts';
 import { FakeSwitch } from './fake-switch.ts';
 
 export interface ApiRig {
@@ -18,6 +20,8 @@ export interface ApiRig {
   sw: FakeSwitch;
   api: ApiServer;
   client: Client;
+  /** What the doctor asks paths with. */
+  openEcho: OpenEcho;
   readonly log: Log;
   /** Warnings and errors that were logged. */
   readonly logged: string[];
@@ -33,7 +37,8 @@ export function apiRig(): ApiRig {
     rig.folder = mkdtempSync(join(tmpdir(), 'weft-api-'));
     rig.path = join(rig.folder, 'weft.sock');
     rig.sw = new FakeSwitch();
-    rig.api = await startApi(rig.path, { version: '0.1.0', log });
+    rig.openEcho = () => fakeEcho({});
+    rig.api = await startApi(rig.path, { version: '0.1.0', log, openEcho: (local) => rig.openEcho(local) });
     rig.api.attach(rig.sw);
     rig.client = makeClient(rig.path);
     await rig.api.warm();

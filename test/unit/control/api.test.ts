@@ -91,6 +91,7 @@ describe('reading', () => {
           'bonds/{bridge}/{port}/members/{member}',
           'bridges/{bridge}/fdb',
           'bridges/{bridge}/ports',
+          'doctor/mtu',
           'fdb/flush',
           'save',
           'workers/{index}/restart',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { eventLine } from '../../../control/cli/commands/watch.ts';
 import { apiRig } from './api-rig.ts';
 import { startWeft, weft } from './cli-rig.ts';
+import { fakeEcho } from './doctor/fake-echo.ts';
 import { MAPPED, PLAIN, POD7 } from './tunnel-rows.ts';
 
 const rig = apiRig();
@@ -231,6 +232,62 @@ describe('weft port add of a tunnel', () => {
   });
 });
 
+describe('weft doctor mtu', () => {
+  it('names the ways that lose long packets, and what to do', async () => {
+    rig.sw.tunnelRows = [POD7];
+    rig.openEcho = () => fakeEcho({ '192.0.2.2': { takes: 1400 }, '192.0.2.4': { silent: true } });
+    const { code, out, err } = await weft(rig, 'doctor mtu');
+    expect([code, err]).toEqual([1, '']);
+    const lines = out.split('\n');
+    expect(cellsOf(lines.slice(0, 4).join('\n'))).toEqual([
+      ['LOCAL', 'REMOTE', 'TUNNEL', 'NEEDS', 'ROUTE', 'PASSED', 'RESULT'],
+      ['192.0.2.1', '192.0.2.2', 'br0/pod7', '1500', '1500', '1400', 'lost'],
+      ['192.0.2.1', '192.0.2.3', 'br0/pod7', '1500', '1500', 'fine'],
+      ['192.0.2.1', '192.0.2.4', 'br0/pod7', '1500', '1500', 'silent'],
+    ]);
+    expect(lines.slice(4)).toEqual([
+      '192.0.2.1 → 192.0.2.2: packets of more than 1400 bytes are lost, and nobody says so',
+      '  set mtu: 1350 on br0/pod7; or raise the underlay’s MTU to 1500',
+      '192.0.2.1 → 192.0.2.4: it does not answer echo requests: can’t be judged',
+      '  let ICMP echo pass its firewall, and ask again',
+      '',
+    ]);
+  });
+
+  it.each([
+    ['fine', {}, 0],
+    ['silent', { silent: true }, 0],
+    ['short', { told: { mtu: 1400, by: '192.0.2.254' } }, 0],
+    ['lost', { takes: 1400 }, 1],
+    ['unreachable', { refused: { code: 'EHOSTUNREACH', by: '192.0.2.254' } }, 1],
+  ])('of a way that is %s', async (verdict, path, code) => {
+    rig.sw.tunnelRows = [{ ...POD7, remotes: [POD7.remotes[0]!] }, PLAIN];
+    rig.openEcho = () => fakeEcho({ '192.0.2.2': path });
+    const ran = await weft(rig, 'doctor mtu br0/pod7 --json');
+    expect([ran.code, JSON.parse(ran.out)]).toEqual([code, [expect.objectContaining({ verdict })]]);
+  });
+
+  it('shows how far it is on a terminal, and nothing of that elsewhere', async () => {
+    rig.sw.tunnelRows = [POD7];
+    expect((await weft(rig, 'doctor mtu', { width: 100 })).err).toMatch(/\rasking the ways: 3 of 3.*\r\S+K$/s);
+    expect((await weft(rig, 'doctor mtu --json', { width: 100 })).err).toBe('');
+  });
+
+  it('says when there is nobody to ask', async () => {
+    expect(await weft(rig, 'doctor mtu')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/there is no tunnel\n.*vxlan/),
+    });
+    rig.sw.tunnelRows = [PLAIN];
+    expect(await weft(rig, 'doctor mtu')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('no remote is known'),
+    });
+    expect((await weft(rig, 'doctor mtu pod8')).err).toContain('there is no tunnel "pod8"');
+    expect((await weft(rig, 'doctor mtu --help')).out).toMatch(/Examples:\n {2}\$ weft doctor mtu/);
+  });
+});
+
 describe('weft show drops', () => {
   it('names an endpoint without a bridge', async () => {
     const meaning = 'No tunnel port has it.';
@@ -253,6 +310,7 @@ describe('completion of tunnels', () => {
     expect(await candidates('show', 'tun')).toEqual(['tunnels']);
     expect(await candidates('show', 'tunnels', '')).toEqual(['trunk', 'br0/pod7', 'br0/trunk', 'br1/pod7']);
     expect(await candidates('show', 'tunnels', 'br1/')).toEqual(['br1/pod7']);
+    expect(await candidates('doctor', 'mtu', 'br0/')).toEqual(['br0/pod7', 'br0/trunk']);
     expect(await candidates('fdb', 'add', '--port', 'w')).toEqual(['web']);
     expect(await candidates('port', 'add', 'br0/x', '--port', '')).toEqual([]);
     expect(await candidates('port', 'add', 'br0/x', '--kind', 'g')).toEqual(['geneve', 'gre']);

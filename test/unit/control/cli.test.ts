@@ -318,7 +318,7 @@ describe('usage', () => {
       }
     };
     walk(await buildProgram({ io, exitCode: 0 }, undefined), '');
-    expect(commands).toHaveLength(25);
+    expect(commands).toHaveLength(27);
     for (const command of commands) {
       const { code, out } = await weft(rig, `${command} --help`);
       expect([command, code]).toEqual([command, 0]);
