@@ -11,7 +11,8 @@ export const weftHalf: Half = {
       namespace: machine.space,
       workers: 1,
       ports: [
-        { ...tapPort('container', machine.device, machine.container), mtu: INNER_MTU },
+        // Both namespaces are one machine to weft, which makes the same address from the same name there.
+        { ...tapPort(`container-${machine.index}`, machine.device, machine.container), mtu: INNER_MTU },
         { name: 'far', kind: 'vxlan', ...far },
       ],
     });
