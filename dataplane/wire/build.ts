@@ -17,12 +17,17 @@ import {
 import { emitEthernet } from './ethernet-value.ts';
 import {
   emitIcmpEcho,
+  emitIcmpTooBig,
   ICMP_CHECKSUM_AT,
   ICMP_ECHO_BYTES,
   ICMP_ECHO_REPLY,
   ICMP_ECHO_REQUEST,
+  ICMP_FRAGMENTATION_NEEDED,
+  ICMP_TOO_BIG_BYTES,
+  ICMP_UNREACHABLE,
   ICMPV6_ECHO_REPLY,
   ICMPV6_ECHO_REQUEST,
+  ICMPV6_TOO_BIG,
 } from './icmp.ts';
 import { IP_PROTOCOL_ICMP, IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IPV4_BYTES_MIN, sumPseudoIpv4 } from './ipv4.ts';
 import { emitIpv4, type Ipv4Header } from './ipv4-value.ts';
@@ -65,6 +70,7 @@ export type EchoOptions = PacketOptions & {
   readonly identifier?: number;
   readonly sequence?: number;
 };
+export type TooBigOptions = PacketOptions & { readonly mtu: number; readonly packet: Uint8Array };
 /** dst defaults to the target's MAC, for a request to broadcast; src to the sender's MAC. */
 export type ArpOptions = Partial<LinkOptions> & ArpPacket;
 /** Hop limit 255, without which nobody listens (RFC 4861, 7.1). */
@@ -138,6 +144,16 @@ export function buildNeighbourFrame(options: NeighbourOptions): Uint8Array {
   emitNeighbour({ ...options, checksum: 0 }, segment, 0);
   const ip6 = { hopLimit: NDP_HOP_LIMIT, ...options.ip6 };
   return buildPacket({ ...options, ip6 }, IP_PROTOCOL_ICMPV6, segment, ICMP_CHECKSUM_AT);
+}
+
+/** To the sender of `packet`, which begins with its IP header and may be cut off: what is longer than `mtu` does not pass. */
+export function buildTooBigFrame(options: TooBigOptions): Uint8Array {
+  const segment = new Uint8Array(ICMP_TOO_BIG_BYTES + options.packet.length);
+  const isV4 = options.ip4 !== undefined;
+  const type = isV4 ? ICMP_UNREACHABLE : ICMPV6_TOO_BIG;
+  const code = isV4 ? ICMP_FRAGMENTATION_NEEDED : 0;
+  segment.set(options.packet, emitIcmpTooBig({ type, code, checksum: 0, mtu: options.mtu }, segment, 0));
+  return buildPacket(options, isV4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6, segment, ICMP_CHECKSUM_AT);
 }
 
 /** IP header before `segment`, whose checksum field (still 0) is filled; ICMP over IPv4 has no pseudo-header. */

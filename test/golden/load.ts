@@ -22,7 +22,7 @@ interface Entry {
   readonly struct?: Readonly<Record<string, number>>;
 }
 
-export function loadGolden(file: 'trafgen' | 'kernel' | 'vnet' | 'lacp'): readonly GoldenFrame[] {
+export function loadGolden(file: 'trafgen' | 'kernel' | 'vnet' | 'lacp' | 'tunnel'): readonly GoldenFrame[] {
   const { frames } = JSON.parse(readFileSync(new URL(`./${file}.json`, import.meta.url), 'utf8')) as {
     frames: Entry[];
   };
