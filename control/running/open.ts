@@ -28,11 +28,13 @@ import { Interfaces } from './interfaces.ts';
 import { KernelLosses } from './kernel-losses.ts';
 import { otherNamespaces, removeLeftovers, usedNamespaces } from './leftovers.ts';
 import { Metrics } from './metrics-source.ts';
+import { Neighbours } from './neighbours.ts';
 import { makeOpeners } from './openers.ts';
 import { PortBook } from './port-book.ts';
 import { Punts } from './punts.ts';
 import { portOf } from './remote-record.ts';
 import { RunningSwitch } from './running-switch.ts';
+import { TooBig } from './too-big.ts';
 import { Tunnels } from './tunnels.ts';
 
 /** Long enough for `ready` to be told first. */
@@ -71,6 +73,8 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const memory = new BondMemory(options.socket, options.log);
   const punts = new Punts(view);
   const bonds = new Bonds(view, book, counters, injector, punts, (event) => base.emit(event), memory);
+  new TooBig(book, injector, punts);
+  new Neighbours(view, book, punts);
   const tunnels = openTunnels(() => base, { view, native, book, counters, links, log: options.log });
   const base: Foundation = new Foundation({
     view,

@@ -202,7 +202,7 @@ function writeAdvertisement(lane: Lane, copy: number, l3: number, mac: number, l
   writeMac(u8, message + NDP_OPTIONS_AT + NDP_OPTION_ADDRESS_AT, mac, low);
   writeU16(u8, message + ICMP_CHECKSUM_AT, sumPseudoIpv6(u8, at, IP_PROTOCOL_ICMPV6, ADVERTISEMENT_BYTES));
   finishChecksum(u8, message, message + ICMP_CHECKSUM_AT, message + ADVERTISEMENT_BYTES);
-  finish(lane, copy, l3 + ADVERTISEMENT_BYTES);
+  finish(lane, copy, l3 + IPV6_BYTES + ADVERTISEMENT_BYTES);
 }
 
 /** The answer has `bytes` bytes, and zeros behind them where the request was padded. Its facts are those of a plain frame. */

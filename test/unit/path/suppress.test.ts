@@ -1,0 +1,431 @@
+/**
+ * ARP and neighbour suppression from end to end: what a tunnel's hosts tell goes up, control keeps it, and the path answers, in the very bytes of
+ * the Linux bridge.
+ */
+import { describe, expect, it } from 'vitest';
+import type { VlanDocument } from '../../../control/config/document.ts';
+import { Neighbours } from '../../../control/running/neighbours.ts';
+import type { PortBook } from '../../../control/running/port-book.ts';
+import { Punts } from '../../../control/running/punts.ts';
+import { BRIDGE_WORDS, PORT_WORDS, PortCell } from '../../../dataplane/memory/layout.ts';
+import { GENERATIONS_AT } from '../../../dataplane/tables/fdb-layout.ts';
+import { BridgeWord, PortFlag, PortWord } from '../../../dataplane/tables/port-layout.ts';
+import { buildArpFrame, buildNeighbourFrame, type TagOptions } from '../../../dataplane/wire/build.ts';
+import { loadGolden } from '../../golden/load.ts';
+import { type RigPort, tablePort } from '../../rig.ts';
+import { randomFrom, seedFor } from '../../seed.ts';
+import { hex } from './frames.ts';
+import { REMOTES, TUNNEL, TunnelRig } from './tunnel-rig.ts';
+
+const VXLAN = '0800000000138f00';
+/** Hosts at home and behind the tunnel, as in the golden frames. */
+const HERE = { mac: '02:00:00:00:00:02', ip4: '198.51.100.2', ip6: '2001:db8::2' };
+const THERE = { mac: '02:00:00:00:00:09', ip4: '198.51.100.9', ip6: '2001:db8::9' };
+const NOBODY = '00:00:00:00:00:00';
+const golden = new Map(loadGolden('tunnel').map(({ name, bytes }) => [name, bytes]));
+const REQUEST = golden.get('arp-request')!;
+const SOLICITATION = golden.get('solicitation')!;
+
+type Host = typeof HERE;
+const announcement = ({ mac, ip4 }: Host, vlan: readonly TagOptions[] = []) =>
+  buildArpFrame({ operation: 1, senderMac: mac, senderAddress: ip4, targetMac: NOBODY, targetAddress: ip4, vlan });
+const advertisement = ({ mac, ip6 }: Host, more: object = {}, vlan: readonly TagOptions[] = []) =>
+  buildNeighbourFrame({
+    dst: '33:33:00:00:00:01',
+    src: mac,
+    vlan,
+    ip6: { source: ip6, destination: 'ff02::1' },
+    type: 136,
+    router: false,
+    solicited: false,
+    override: true,
+    target: ip6,
+    linkAddress: mac,
+    ...more,
+  });
+const solicitation = (of: Host, target: string, more: object = {}) =>
+  buildNeighbourFrame({
+    dst: '33:33:ff:00:00:09',
+    src: of.mac,
+    ip6: { source: of.ip6, destination: 'ff02::1:ff00:9' },
+    type: 135,
+    router: false,
+    solicited: false,
+    override: false,
+    target,
+    linkAddress: of.mac,
+    ...more,
+  });
+
+interface Stand {
+  readonly tunnel?: RigPort;
+  readonly hosts?: readonly RigPort[];
+  readonly suppress?: boolean;
+}
+
+function stand({ tunnel = {}, hosts = [{}, {}], suppress = true }: Stand = {}) {
+  const rig = new TunnelRig(
+    { [TUNNEL]: { suppress, port: tunnel } },
+    hosts.map((host, k) => tablePort(k + 1, host)),
+  );
+  const punts = new Punts(rig.view);
+  const settings = { suppress: true };
+  const state = { number: TUNNEL, bridge: 'br0', leaving: false, model: { name: 'pod', kind: 'vxlan', settings } };
+  const ports = new Map([[TUNNEL, state]]);
+  const book = { byNumber: (port: number) => ports.get(port), bridge: () => ({ number: 1 }) } as unknown as PortBook;
+  const clock = { ms: 0 };
+  const neighbours = new Neighbours(rig.view, book, punts, () => clock.ms);
+  return {
+    rig,
+    neighbours,
+    clock,
+    ports,
+    state,
+    /** A frame comes by the tunnel, and control hears what it is told. Answers how many were told so far. */
+    comes(frame: Uint8Array): number {
+      rig.arrive({ frame, from: '192.0.2.2', header: VXLAN });
+      punts.drain();
+      return rig.lane.punted;
+    },
+    /** Sends from `port`; what came out where, the tunnel's beside. */
+    asks(frame: Uint8Array, port = 1) {
+      const out = rig.send(port, frame);
+      const at = (number: number) => (out.get(number) ?? []).map(hex);
+      return { here: at(port), other: at(port === 1 ? 2 : 1), tunnel: rig.left().map((left) => hex(left.frame)) };
+    },
+  };
+}
+
+/** THERE is known by both of its addresses. */
+function known(more: Stand = {}) {
+  const made = stand(more);
+  const tags = more.tunnel?.vlan === undefined ? [] : [{ vid: 10 }];
+  made.comes(announcement(THERE, tags));
+  made.comes(advertisement(THERE, {}, tags));
+  expect(made.neighbours.rows()).toHaveLength(2);
+  made.rig.collected();
+  return made;
+}
+
+describe('an answer', () => {
+  it('to ARP is the one that Linux gives, and the tunnel is spared', () => {
+    const { asks, rig } = known();
+    const { here, other, tunnel } = asks(REQUEST);
+    expect(here).toEqual([hex(golden.get('arp-reply')!)]);
+    expect([other, tunnel]).toEqual([[hex(REQUEST)], []]);
+    expect(rig.cell(1, PortCell.REPLICATED)).toBe(1);
+    expect(rig.drops()).toEqual({});
+  });
+
+  it('to a solicitation is the one that Linux gives, and the tunnel is spared', () => {
+    const { here, other, tunnel } = known().asks(SOLICITATION);
+    expect(here).toEqual([hex(golden.get('advertisement')!)]);
+    expect([other, tunnel]).toEqual([[hex(SOLICITATION)], []]);
+  });
+
+  it('alone makes the question a drop with its own reason', () => {
+    const { asks, rig } = known({ hosts: [{}] });
+    const sent = rig.cell(1, PortCell.TX_FRAMES);
+    expect(asks(REQUEST).here).toHaveLength(1);
+    expect(rig.drops()).toEqual({ '1 answered': 1 });
+    // One came, and one more was made; one went back, the other is lost.
+    expect([rig.cell(1, PortCell.RX_FRAMES), rig.cell(1, PortCell.REPLICATED)]).toEqual([1, 1]);
+    expect(rig.cell(1, PortCell.TX_FRAMES) - sent).toBe(1);
+  });
+
+  it('is as long as the question was where that was padded', () => {
+    const padded = new Uint8Array(60).fill(0xee);
+    padded.set(REQUEST);
+    const { asks } = known();
+    expect(asks(padded).here).toEqual([hex(golden.get('arp-reply')!).padEnd(120, '0')]);
+    const long = new Uint8Array(300).fill(0xee);
+    long.set(REQUEST);
+    expect(asks(long).here).toEqual([hex(golden.get('arp-reply')!).padEnd(120, '0')]);
+  });
+
+  it('says of a router that it is one', () => {
+    const { comes, asks } = stand();
+    comes(advertisement(THERE, { router: true }));
+    const wanted = buildNeighbourFrame({
+      dst: HERE.mac,
+      src: THERE.mac,
+      ip6: { source: THERE.ip6, destination: HERE.ip6 },
+      type: 136,
+      router: true,
+      solicited: true,
+      override: true,
+      target: THERE.ip6,
+      linkAddress: THERE.mac,
+    });
+    expect(asks(SOLICITATION).here).toEqual([hex(wanted)]);
+    // It is none any more, which is news.
+    comes(advertisement(THERE));
+    expect(asks(SOLICITATION).here).toEqual([hex(golden.get('advertisement')!)]);
+  });
+
+  it('has the shape that the asker’s port wants, in his VLAN alone', () => {
+    const made = known({
+      tunnel: { vlan: { mode: 'trunk', trunks: [10, 20] } },
+      hosts: [{ vlan: { mode: 'access', tag: 10 } }, { vlan: { mode: 'trunk', trunks: [10, 20] } }],
+    });
+    expect(made.asks(REQUEST).here).toEqual([hex(golden.get('arp-reply')!)]);
+    const tagged = (vid: number) => {
+      return buildArpFrame({
+        operation: 1,
+        senderMac: HERE.mac,
+        senderAddress: HERE.ip4,
+        targetMac: NOBODY,
+        targetAddress: THERE.ip4,
+        vlan: [{ vid, pcp: 3 }],
+      });
+    };
+    const reply = golden.get('arp-reply')!;
+    const wanted = `${hex(reply).slice(0, 24)}8100600a${hex(reply).slice(24)}`.padEnd(120, '0');
+    expect(made.asks(tagged(10), 2).here).toEqual([wanted]);
+    expect(made.asks(tagged(20), 2)).toMatchObject({ here: [], tunnel: [hex(tagged(20))] });
+  });
+});
+
+describe('no answer gets', () => {
+  const ask = (more: object) =>
+    buildArpFrame({
+      operation: 1,
+      senderMac: HERE.mac,
+      senderAddress: HERE.ip4,
+      targetMac: NOBODY,
+      targetAddress: THERE.ip4,
+      ...more,
+    });
+  it.each([
+    ['who asks for another', ask({ targetAddress: '198.51.100.10' })],
+    ['who probes (RFC 5227)', ask({ senderAddress: '0.0.0.0' })],
+    ['who announces', ask({ senderAddress: THERE.ip4 })],
+    ['who replies', ask({ operation: 2, dst: 'ff:ff:ff:ff:ff:ff' })],
+    ['who asks for somebody else', ask({ src: '02:00:00:00:00:03' })],
+    ['who asks for what is his', ask({ src: THERE.mac, senderMac: THERE.mac })],
+    [
+      'who looks for duplicates',
+      solicitation(HERE, THERE.ip6, { ip6: { source: '::', destination: 'ff02::1:ff00:9' }, linkAddress: null }),
+    ],
+    ['who asks for another IPv6 address', solicitation(HERE, '2001:db8::a')],
+    [
+      'who solicits from afar',
+      solicitation(HERE, THERE.ip6, { ip6: { source: HERE.ip6, destination: 'ff02::1:ff00:9', hopLimit: 254 } }),
+    ],
+    ['who solicits for somebody else', solicitation(HERE, THERE.ip6, { linkAddress: '02:00:00:00:00:03' })],
+    ['who solicits himself', solicitation({ ...HERE, ip6: THERE.ip6 }, THERE.ip6)],
+    ['a wrong checksum', SOLICITATION.with(56, SOLICITATION[56]! ^ 1)],
+    ['an option of no length', SOLICITATION.with(79, 0)],
+    ['an advertisement', advertisement(HERE, { target: THERE.ip6 })],
+    ['a request cut off', ask({}).subarray(0, 41)],
+    ['a solicitation cut off', SOLICITATION.subarray(0, 85)],
+    ['a request behind another tag', ask({ vlan: [{ vid: 2 }, { vid: 3 }] })],
+  ])('%s', (_, frame) => {
+    const { asks } = known();
+    expect(asks(frame)).toEqual({ here: [], other: [hex(frame)], tunnel: [hex(frame)] });
+  });
+
+  it('a question for who is not, or no longer, behind the tunnel', () => {
+    const { rig, asks, comes } = known();
+    rig.view.i32[rig.lane.fdbCountsAt + GENERATIONS_AT + REMOTES[0]!]!++;
+    expect(asks(REQUEST)).toMatchObject({ here: [], tunnel: [hex(REQUEST)] });
+    comes(announcement(THERE));
+    expect(asks(REQUEST).here).toHaveLength(1);
+    // It moved to port 2.
+    rig.send(2, announcement(THERE));
+    rig.left();
+    expect(asks(REQUEST)).toMatchObject({ here: [], tunnel: [hex(REQUEST)] });
+  });
+
+  it('a question where the tunnel is down, not asked to, or kept apart', () => {
+    const { rig, asks } = known();
+    const flags = rig.lane.portsAt + TUNNEL * PORT_WORDS + PortWord.FLAGS;
+    const mine = rig.lane.portsAt + PORT_WORDS + PortWord.FLAGS;
+    for (const without of [PortFlag.UP, PortFlag.SUPPRESS]) {
+      rig.view.i32[flags]! ^= without;
+      expect(asks(REQUEST).here).toEqual([]);
+      rig.view.i32[flags]! ^= without;
+    }
+    rig.view.i32[flags]! |= PortFlag.PROTECTED;
+    expect(asks(REQUEST).here).toHaveLength(1);
+    rig.view.i32[mine]! |= PortFlag.PROTECTED;
+    expect(asks(REQUEST).here).toEqual([]);
+  });
+
+  it('a question in a bridge that suppresses nothing', () => {
+    const { rig, asks } = known();
+    rig.view.i32[rig.lane.bridgesAt + BRIDGE_WORDS + BridgeWord.SUPPRESS] = 0;
+    expect(asks(REQUEST)).toMatchObject({ here: [], tunnel: [hex(REQUEST)] });
+  });
+
+  it('anybody from an entry that is half-written', () => {
+    const { rig, asks } = known();
+    const words = rig.view.i32.subarray(rig.lane.neighboursAt, rig.lane.neighboursAt + 16_384 * 8);
+    const at = words.findIndex((word, k) => k % 8 === 5 && word === 0x09000000);
+    for (const word of [5, 6, 7]) {
+      words[at - 5 + word]! ^= 0x100;
+      expect(asks(REQUEST).here.length + asks(SOLICITATION).here.length).toBe(1);
+      words[at - 5 + word]! ^= 0x100;
+    }
+    expect(asks(REQUEST).here.length + asks(SOLICITATION).here.length).toBe(2);
+  });
+});
+
+describe('what a tunnel’s host tells', () => {
+  it('goes up once, and again when it is news', () => {
+    const { comes, neighbours } = stand();
+    expect([announcement(THERE), announcement(THERE), announcement(THERE)].map(comes)).toEqual([1, 1, 1]);
+    expect(comes(announcement({ ...THERE, mac: '02:00:00:00:00:0a' }))).toBe(2);
+    expect(neighbours.rows()).toEqual([
+      { bridge: 'br0', port: 'pod', vlan: 0, address: THERE.ip4, mac: '02:00:00:00:00:0a' },
+    ]);
+    expect(comes(advertisement(THERE))).toBe(3);
+    expect(comes(advertisement(THERE))).toBe(3);
+    expect(comes(advertisement(THERE, { router: true }))).toBe(4);
+  });
+
+  it.each([
+    [
+      'a probe',
+      buildArpFrame({
+        operation: 1,
+        senderMac: THERE.mac,
+        senderAddress: '0.0.0.0',
+        targetMac: NOBODY,
+        targetAddress: THERE.ip4,
+      }),
+    ],
+    [
+      'a word for another',
+      buildArpFrame({
+        operation: 2,
+        src: HERE.mac,
+        senderMac: THERE.mac,
+        senderAddress: THERE.ip4,
+        targetMac: HERE.mac,
+        targetAddress: HERE.ip4,
+      }),
+    ],
+    ['an anycast address', advertisement(THERE, { override: false })],
+    ['an advertisement without a link address', advertisement(THERE, { linkAddress: null })],
+    ['a solicitation of whom nothing is known', solicitation(THERE, HERE.ip6)],
+    [
+      'an address of a group',
+      advertisement({ ...THERE, ip6: 'ff02::9' }, { ip6: { source: '2001:db8::9', destination: 'ff02::1' } }),
+    ],
+    ['a frame with two tags', announcement(THERE, [{ vid: 0 }, { vid: 10 }])],
+    ['an advertisement cut off', advertisement(THERE).subarray(0, 80)],
+  ])('stays where it is when it is %s', (_, frame) => expect(stand().comes(frame)).toBe(0));
+
+  it('stays where it is in a VLAN that the port has not, or where its tag is a customer’s', () => {
+    const vlans: VlanDocument[] = [
+      { mode: 'trunk', trunks: [20] },
+      { mode: 'access', tag: 10 },
+      { mode: 'dot1q-tunnel', tag: 10 },
+    ];
+    for (const vlan of vlans) {
+      const { comes } = stand({ tunnel: { vlan } });
+      expect(comes(announcement(THERE, [{ vid: 10 }]))).toBe(0);
+    }
+    const { comes, neighbours } = stand({ tunnel: { vlan: { mode: 'access', tag: 10 } } });
+    for (const tags of [[], [{ vid: 0 }]]) comes(announcement(THERE, tags));
+    expect([neighbours.rows(), comes(announcement(THERE))]).toMatchObject([[{ vlan: 10 }], 1]);
+  });
+
+  it('is not believed with a wrong checksum', () => {
+    const { comes, neighbours } = stand();
+    const frame = advertisement(THERE);
+    expect(comes(frame.with(56, frame[56]! ^ 1))).toBe(1);
+    expect(neighbours.rows()).toEqual([]);
+  });
+
+  it('becomes doubtful when a solicitation has it otherwise', () => {
+    const { comes, neighbours, asks } = known();
+    expect(comes(solicitation(THERE, HERE.ip6))).toBe(2);
+    expect(comes(solicitation({ ...THERE, mac: '02:00:00:00:00:0a' }, HERE.ip6))).toBe(3);
+    expect(neighbours.rows().map(({ address }) => address)).toEqual([THERE.ip4]);
+    expect(asks(SOLICITATION).tunnel).toHaveLength(1);
+  });
+
+  it('lasts five minutes from when it was heard last', () => {
+    const { rig, comes, clock, neighbours } = known();
+    const pass = (s: number) => {
+      clock.ms += s * 1000;
+      rig.edge.now += s * 1e9;
+      rig.run();
+      neighbours.sweep();
+    };
+    pass(200);
+    // That goes up no more, but is noted.
+    expect(comes(announcement(THERE))).toBe(2);
+    pass(99);
+    expect(neighbours.rows()).toHaveLength(2);
+    pass(2);
+    expect(neighbours.rows().map(({ address }) => address)).toEqual([THERE.ip4]);
+    pass(300);
+    expect(neighbours.rows()).toEqual([]);
+    expect(
+      rig.view.i32
+        .subarray(rig.lane.neighboursAt, rig.lane.neighboursAt + 16_384 * 8)
+        .every((word, k) => k % 8 !== 0 || word === 0),
+    ).toBe(true);
+  });
+
+  it('goes with its tunnel, and when that answers no more', () => {
+    const made = known();
+    made.state.model.settings.suppress = false;
+    made.neighbours.sweep();
+    expect(made.neighbours.rows()).toEqual([]);
+    const other = known();
+    other.ports.set(TUNNEL, { ...other.state });
+    other.neighbours.sweep();
+    expect(other.neighbours.rows()).toEqual([]);
+    const third = known();
+    third.neighbours.forget(TUNNEL);
+    expect(third.asks(REQUEST).here).toEqual([]);
+  });
+});
+
+it('answers for exactly those whom a plain map has, through a storm of hosts that come, move and go', () => {
+  const random = randomFrom(seedFor('suppress'));
+  const { rig, comes, asks, clock, neighbours } = stand();
+  rig.view.i32[rig.lane.bridgesAt + BRIDGE_WORDS + BridgeWord.AGEING_S] = 0;
+  const STEP_MS = 20_000;
+  const truth = new Map<number, { mac: string; until: number }>();
+  const address = (k: number) => `198.51.${100 + (k >> 8)}.${k & 255}`;
+  const asked = { senderMac: HERE.mac, senderAddress: HERE.ip4, targetMac: NOBODY };
+  let answered = 0;
+  for (let round = 0; round < 1500; round++) {
+    const k = 10 + random(300);
+    const mac = `02:00:00:01:0${random(2)}:${(k & 255).toString(16).padStart(2, '0')}`;
+    const what = random(10);
+    if (what < 4) {
+      comes(announcement({ mac, ip4: address(k), ip6: '::' }));
+      // What is known already is noted by the worker, and found there in the next sweep.
+      const late = truth.get(k)?.mac === mac ? STEP_MS : 0;
+      truth.set(k, { mac, until: clock.ms + late + 300_000 });
+    } else if (what === 4) {
+      clock.ms += STEP_MS;
+      rig.edge.now += STEP_MS * 1e6;
+      rig.run();
+      neighbours.sweep();
+      for (const [one, { until }] of truth) if (clock.ms >= until) truth.delete(one);
+      expect(neighbours.rows()).toHaveLength(truth.size);
+    } else {
+      const question = buildArpFrame({ operation: 1, ...asked, targetAddress: address(k) });
+      const found = truth.get(k);
+      if (found === undefined) {
+        expect(asks(question)).toMatchObject({ here: [], tunnel: [hex(question)] });
+        continue;
+      }
+      answered++;
+      const [source, target] = [
+        { senderMac: found.mac, senderAddress: address(k) },
+        { targetMac: HERE.mac, targetAddress: HERE.ip4 },
+      ];
+      const reply = buildArpFrame({ operation: 2, ...source, ...target });
+      expect(asks(question)).toMatchObject({ here: [hex(reply)], tunnel: [] });
+    }
+  }
+  expect(answered).toBeGreaterThan(100);
+});
