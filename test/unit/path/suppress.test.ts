@@ -3,109 +3,26 @@
  * the Linux bridge.
  */
 import { describe, expect, it } from 'vitest';
-import type { VlanDocument } from '../../../control/config/document.ts';
-import { Neighbours } from '../../../control/running/neighbours.ts';
-import type { PortBook } from '../../../control/running/port-book.ts';
-import { Punts } from '../../../control/running/punts.ts';
 import { BRIDGE_WORDS, PORT_WORDS, PortCell } from '../../../dataplane/memory/layout.ts';
 import { GENERATIONS_AT } from '../../../dataplane/tables/fdb-layout.ts';
 import { BridgeWord, PortFlag, PortWord } from '../../../dataplane/tables/port-layout.ts';
-import { buildArpFrame, buildNeighbourFrame, type TagOptions } from '../../../dataplane/wire/build.ts';
-import { loadGolden } from '../../golden/load.ts';
-import { type RigPort, tablePort } from '../../rig.ts';
+import { buildArpFrame, buildNeighbourFrame } from '../../../dataplane/wire/build.ts';
 import { randomFrom, seedFor } from '../../seed.ts';
 import { hex } from './frames.ts';
-import { REMOTES, TUNNEL, TunnelRig } from './tunnel-rig.ts';
-
-const VXLAN = '0800000000138f00';
-/** Hosts at home and behind the tunnel, as in the golden frames. */
-const HERE = { mac: '02:00:00:00:00:02', ip4: '198.51.100.2', ip6: '2001:db8::2' };
-const THERE = { mac: '02:00:00:00:00:09', ip4: '198.51.100.9', ip6: '2001:db8::9' };
-const NOBODY = '00:00:00:00:00:00';
-const golden = new Map(loadGolden('tunnel').map(({ name, bytes }) => [name, bytes]));
-const REQUEST = golden.get('arp-request')!;
-const SOLICITATION = golden.get('solicitation')!;
-
-type Host = typeof HERE;
-const announcement = ({ mac, ip4 }: Host, vlan: readonly TagOptions[] = []) =>
-  buildArpFrame({ operation: 1, senderMac: mac, senderAddress: ip4, targetMac: NOBODY, targetAddress: ip4, vlan });
-const advertisement = ({ mac, ip6 }: Host, more: object = {}, vlan: readonly TagOptions[] = []) =>
-  buildNeighbourFrame({
-    dst: '33:33:00:00:00:01',
-    src: mac,
-    vlan,
-    ip6: { source: ip6, destination: 'ff02::1' },
-    type: 136,
-    router: false,
-    solicited: false,
-    override: true,
-    target: ip6,
-    linkAddress: mac,
-    ...more,
-  });
-const solicitation = (of: Host, target: string, more: object = {}) =>
-  buildNeighbourFrame({
-    dst: '33:33:ff:00:00:09',
-    src: of.mac,
-    ip6: { source: of.ip6, destination: 'ff02::1:ff00:9' },
-    type: 135,
-    router: false,
-    solicited: false,
-    override: false,
-    target,
-    linkAddress: of.mac,
-    ...more,
-  });
-
-interface Stand {
-  readonly tunnel?: RigPort;
-  readonly hosts?: readonly RigPort[];
-  readonly suppress?: boolean;
-}
-
-function stand({ tunnel = {}, hosts = [{}, {}], suppress = true }: Stand = {}) {
-  const rig = new TunnelRig(
-    { [TUNNEL]: { suppress, port: tunnel } },
-    hosts.map((host, k) => tablePort(k + 1, host)),
-  );
-  const punts = new Punts(rig.view);
-  const settings = { suppress: true };
-  const state = { number: TUNNEL, bridge: 'br0', leaving: false, model: { name: 'pod', kind: 'vxlan', settings } };
-  const ports = new Map([[TUNNEL, state]]);
-  const book = { byNumber: (port: number) => ports.get(port), bridge: () => ({ number: 1 }) } as unknown as PortBook;
-  const clock = { ms: 0 };
-  const neighbours = new Neighbours(rig.view, book, punts, () => clock.ms);
-  return {
-    rig,
-    neighbours,
-    clock,
-    ports,
-    state,
-    /** A frame comes by the tunnel, and control hears what it is told. Answers how many were told so far. */
-    comes(frame: Uint8Array): number {
-      rig.arrive({ frame, from: '192.0.2.2', header: VXLAN });
-      punts.drain();
-      return rig.lane.punted;
-    },
-    /** Sends from `port`; what came out where, the tunnel's beside. */
-    asks(frame: Uint8Array, port = 1) {
-      const out = rig.send(port, frame);
-      const at = (number: number) => (out.get(number) ?? []).map(hex);
-      return { here: at(port), other: at(port === 1 ? 2 : 1), tunnel: rig.left().map((left) => hex(left.frame)) };
-    },
-  };
-}
-
-/** THERE is known by both of its addresses. */
-function known(more: Stand = {}) {
-  const made = stand(more);
-  const tags = more.tunnel?.vlan === undefined ? [] : [{ vid: 10 }];
-  made.comes(announcement(THERE, tags));
-  made.comes(advertisement(THERE, {}, tags));
-  expect(made.neighbours.rows()).toHaveLength(2);
-  made.rig.collected();
-  return made;
-}
+import {
+  advertisement,
+  announcement,
+  golden,
+  HERE,
+  known,
+  NOBODY,
+  REQUEST,
+  SOLICITATION,
+  solicitation,
+  stand,
+  THERE,
+} from './suppress-rig.ts';
+import { REMOTES, TUNNEL } from './tunnel-rig.ts';
 
 describe('an answer', () => {
   it('to ARP is the one that Linux gives, and the tunnel is spared', () => {
@@ -268,121 +185,6 @@ describe('no answer gets', () => {
       words[at - 5 + word]! ^= 0x100;
     }
     expect(asks(REQUEST).here.length + asks(SOLICITATION).here.length).toBe(2);
-  });
-});
-
-describe('what a tunnel’s host tells', () => {
-  it('goes up once, and again when it is news', () => {
-    const { comes, neighbours } = stand();
-    expect([announcement(THERE), announcement(THERE), announcement(THERE)].map(comes)).toEqual([1, 1, 1]);
-    expect(comes(announcement({ ...THERE, mac: '02:00:00:00:00:0a' }))).toBe(2);
-    expect(neighbours.rows()).toEqual([
-      { bridge: 'br0', port: 'pod', vlan: 0, address: THERE.ip4, mac: '02:00:00:00:00:0a' },
-    ]);
-    expect(comes(advertisement(THERE))).toBe(3);
-    expect(comes(advertisement(THERE))).toBe(3);
-    expect(comes(advertisement(THERE, { router: true }))).toBe(4);
-  });
-
-  it.each([
-    [
-      'a probe',
-      buildArpFrame({
-        operation: 1,
-        senderMac: THERE.mac,
-        senderAddress: '0.0.0.0',
-        targetMac: NOBODY,
-        targetAddress: THERE.ip4,
-      }),
-    ],
-    [
-      'a word for another',
-      buildArpFrame({
-        operation: 2,
-        src: HERE.mac,
-        senderMac: THERE.mac,
-        senderAddress: THERE.ip4,
-        targetMac: HERE.mac,
-        targetAddress: HERE.ip4,
-      }),
-    ],
-    ['an anycast address', advertisement(THERE, { override: false })],
-    ['an advertisement without a link address', advertisement(THERE, { linkAddress: null })],
-    ['a solicitation of whom nothing is known', solicitation(THERE, HERE.ip6)],
-    [
-      'an address of a group',
-      advertisement({ ...THERE, ip6: 'ff02::9' }, { ip6: { source: '2001:db8::9', destination: 'ff02::1' } }),
-    ],
-    ['a frame with two tags', announcement(THERE, [{ vid: 0 }, { vid: 10 }])],
-    ['an advertisement cut off', advertisement(THERE).subarray(0, 80)],
-  ])('stays where it is when it is %s', (_, frame) => expect(stand().comes(frame)).toBe(0));
-
-  it('stays where it is in a VLAN that the port has not, or where its tag is a customer’s', () => {
-    const vlans: VlanDocument[] = [
-      { mode: 'trunk', trunks: [20] },
-      { mode: 'access', tag: 10 },
-      { mode: 'dot1q-tunnel', tag: 10 },
-    ];
-    for (const vlan of vlans) {
-      const { comes } = stand({ tunnel: { vlan } });
-      expect(comes(announcement(THERE, [{ vid: 10 }]))).toBe(0);
-    }
-    const { comes, neighbours } = stand({ tunnel: { vlan: { mode: 'access', tag: 10 } } });
-    for (const tags of [[], [{ vid: 0 }]]) comes(announcement(THERE, tags));
-    expect([neighbours.rows(), comes(announcement(THERE))]).toMatchObject([[{ vlan: 10 }], 1]);
-  });
-
-  it('is not believed with a wrong checksum', () => {
-    const { comes, neighbours } = stand();
-    const frame = advertisement(THERE);
-    expect(comes(frame.with(56, frame[56]! ^ 1))).toBe(1);
-    expect(neighbours.rows()).toEqual([]);
-  });
-
-  it('becomes doubtful when a solicitation has it otherwise', () => {
-    const { comes, neighbours, asks } = known();
-    expect(comes(solicitation(THERE, HERE.ip6))).toBe(2);
-    expect(comes(solicitation({ ...THERE, mac: '02:00:00:00:00:0a' }, HERE.ip6))).toBe(3);
-    expect(neighbours.rows().map(({ address }) => address)).toEqual([THERE.ip4]);
-    expect(asks(SOLICITATION).tunnel).toHaveLength(1);
-  });
-
-  it('lasts five minutes from when it was heard last', () => {
-    const { rig, comes, clock, neighbours } = known();
-    const pass = (s: number) => {
-      clock.ms += s * 1000;
-      rig.edge.now += s * 1e9;
-      rig.run();
-      neighbours.sweep();
-    };
-    pass(200);
-    // That goes up no more, but is noted.
-    expect(comes(announcement(THERE))).toBe(2);
-    pass(99);
-    expect(neighbours.rows()).toHaveLength(2);
-    pass(2);
-    expect(neighbours.rows().map(({ address }) => address)).toEqual([THERE.ip4]);
-    pass(300);
-    expect(neighbours.rows()).toEqual([]);
-    expect(
-      rig.view.i32
-        .subarray(rig.lane.neighboursAt, rig.lane.neighboursAt + 16_384 * 8)
-        .every((word, k) => k % 8 !== 0 || word === 0),
-    ).toBe(true);
-  });
-
-  it('goes with its tunnel, and when that answers no more', () => {
-    const made = known();
-    made.state.model.settings.suppress = false;
-    made.neighbours.sweep();
-    expect(made.neighbours.rows()).toEqual([]);
-    const other = known();
-    other.ports.set(TUNNEL, { ...other.state });
-    other.neighbours.sweep();
-    expect(other.neighbours.rows()).toEqual([]);
-    const third = known();
-    third.neighbours.forget(TUNNEL);
-    expect(third.asks(REQUEST).here).toEqual([]);
   });
 });
 
