@@ -13,10 +13,11 @@ namespace weft {
 namespace {
 // About what a worker needs to come back after it wasn't scheduled for a few milliseconds.
 constexpr int kReceiveBytes = 32 << 20;
-// Newer than some distributions' headers: Linux 5.0, 4.20, 3.16.
+// Newer than some distributions' headers: Linux 5.0, 3.16, 4.20, 5.1.
 constexpr int kUdpGro = 104;
 constexpr int kUdpNoCheck6Rx = 102;
 constexpr int kIpv6MulticastAll = 29;
+constexpr int kBindToIfIndex = 62;
 
 const char* hint_for(int error) {
   switch (error) {
@@ -162,6 +163,8 @@ Failure TunnelReceiver::join(const std::string& group, int32_t device) {
   made->device = device;
   const Failure failure = open_socket(address, true, &made->socket);
   if (failure) return failure;
+  // IPv6 asks which groups a socket has joined, but not by which interface.
+  if (ipv6 && !set(made->socket, SOL_SOCKET, kBindToIfIndex, device)) return failed("SO_BINDTOIFINDEX", group);
   if (!change_membership(made->socket, address, device, true)) return failed("IP_ADD_MEMBERSHIP", group);
   if (epoll_ >= 0) {
     const int watched = add(epoll_, key_, made->socket);

@@ -14,6 +14,7 @@ import { frame, mac } from '../netns/frames.ts';
 import type { Host } from '../netns/host.ts';
 import { bridge, Lab, TOOLS, tap, until } from '../netns/lab.ts';
 import { seedFor } from '../seed.ts';
+import { ARRIVALS, checkArrivals } from './arrival-stories.ts';
 import { checkLinks, LINKS } from './link-stories.ts';
 import { checkNetdev, NETDEV } from './netdev-stories.ts';
 import { checkSockets, checkStreams, SOCKETS, STREAMS } from './socket-stories.ts';
@@ -80,6 +81,7 @@ describeNeeds({ ...wanted, tools: [...wanted.tools, ...TOOLS], because }, 'the a
     checkNetdev(story, 'auto', env),
   );
   it.each(Object.keys(LINKS))('reports nothing in the links’ story of %s', (story) => checkLinks(story, env));
+  it.each(Object.keys(ARRIVALS))('reports nothing in the story of tunnels’ %s', (story) => checkArrivals(story, env));
   it.each(Object.keys(STREAMS))('reports nothing in the socket ports’ story of %s', (story) =>
     checkStreams(story, seedFor(story), env),
   );
