@@ -2,9 +2,14 @@
  * A running guest moves from one QEMU to another, both with a vhost-user port of one weft: a file that it receives meanwhile is whole, what
  * it pinged goes on answering, its address is at the other port. The switch writes into the memory that is being copied, so what it did not
  * record in the migration log would be missing there.
+ *
+ * Emulated guests are not reliable here: QEMU 7.2 moving one without any network breaks its kernel in some moves (stacks, lists and
+ * clocks that are wrong afterwards; 2 of 9, 2026-11). So the story is told anew, with new guests, where it ended badly; a switch that records
+ * nothing ends it badly each time.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -100,12 +105,24 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools] }, 'a guest tha
     writeFileSync(at('sender.py'), SENDER);
   }, 60_000);
   afterAll(async () => {
-    for (const monitor of monitors) monitor.close();
+    await clear();
     host?.close();
-    for (const sender of senders) sender.kill('SIGKILL');
-    await Promise.all(vms.map((vm) => vm.kill()));
     await lab.close();
   });
+
+  /** Ends what a telling of the story began. */
+  async function clear(): Promise<void> {
+    for (const monitor of monitors.splice(0)) monitor.close();
+    await Promise.all(
+      senders.splice(0).map(async (sender) => {
+        if (sender.exitCode !== null || sender.signalCode !== null) return;
+        const ended = once(sender, 'exit');
+        sender.kill('SIGKILL');
+        await ended;
+      }),
+    );
+    await Promise.all(vms.splice(0).map((vm) => vm.kill()));
+  }
 
   /** Has the host send a file of random bytes, piece by piece, to whoever connects to a port. Answers its SHA-256. */
   async function offer(port: number, bytes: number, chunk: number, seconds: number): Promise<string> {
@@ -138,7 +155,8 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools] }, 'a guest tha
     return seen;
   }
 
-  it('takes its connections and its address along', { timeout: 240_000 }, async () => {
+  it('takes its connections and its address along', { timeout: 240_000, retry: 3 }, async () => {
+    await clear();
     const [source, from] = await keep(await Vm.start(await options('first')), 'first');
     const guest = new GuestPeer('moving', source, MAC);
     await guest.enter();
