@@ -18,6 +18,7 @@ import { guests } from './guest-rows.ts';
 import { addresses, daemon, latency, workers } from './inside-rows.ts';
 import { SOURCE } from './panels.ts';
 import { overview, ports } from './traffic-rows.ts';
+import { tunnels } from './tunnel-rows.ts';
 
 const UID = 'weft-switch';
 
@@ -70,7 +71,7 @@ function variable(choice: Choice): QueryVariableBuilder {
 export function buildDashboard(): Dashboard {
   const builder = new DashboardBuilder('Weft switch')
     .uid(UID)
-    .description('A Weft switch: ports, bonds, losses, latency, addresses, workers and the process.')
+    .description('A Weft switch: ports, bonds, tunnels, losses, latency, addresses, workers and the process.')
     .tags(['weft', 'network'])
     .time({ from: 'now-1h', to: 'now' })
     .refresh('30s')
@@ -79,7 +80,7 @@ export function buildDashboard(): Dashboard {
     .editable()
     .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'));
   for (const choice of CHOICES) builder.withVariable(variable(choice));
-  for (const row of [overview(), ports(), guests(), bonds(), latency(), addresses(), workers(), daemon()]) {
+  for (const row of [overview(), ports(), guests(), bonds(), tunnels(), latency(), addresses(), workers(), daemon()]) {
     builder.withRow(new RowBuilder(row.title));
     for (const panel of row.panels) builder.withPanel(panel);
   }

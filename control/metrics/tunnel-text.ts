@@ -124,6 +124,12 @@ export function* tunnelLines({ tunnels, endpoints, senders }: TunnelSamples): Ge
       labelled,
       (t) => t.mtuUnderlay || null,
     );
+    yield* gauge(
+      'weft_tunnel_larger_ports',
+      'TAPs of the tunnel’s bridge with an MTU of their own that is larger than the tunnel’s.',
+      labelled,
+      (t) => t.tooLarge.length,
+    );
     yield* remoteCounts(labelled);
     yield* gauge('weft_tunnel_remote_up', '1 when the remote can be reached, 0 when not.', remotes, (r) =>
       r.state === 'up' ? 1 : 0,

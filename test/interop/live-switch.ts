@@ -1,6 +1,7 @@
 /**
  * A daemon with traffic for a test: two namespaces, a TAP in each that reach one another, a third whose VLAN nobody else carries, so
- * that something is lost, and two bonds with a cable between them. Started with the arguments and with no
+ * that something is lost, and two bonds with a cable
+ * between them, and a tunnel to the kernel's own VXLAN. Started with the arguments and with no
  * more capabilities than the systemd unit gives. Everything that it makes is named after this process and
  * removed by `stop`. Needs root.
  */
@@ -28,6 +29,11 @@ const PEER = '10.99.1.2';
 /** A cable between two bonds that speak LACP. */
 const [NEAR, FAR] = [`wp-n${TAG}`, `wp-f${TAG}`];
 
+/** The tunnel's way: weft here, the kernel in namespace A, with a second network that weft does not know. */
+const UNDERLAY = ['10.99.9.1', '10.99.9.2'] as const;
+const UDP_PORT = 20_000 + (TAG % 20_000);
+const [HERE, THERE] = [`wp-h${TAG}`, `wp-r${TAG}`];
+
 export interface LiveSwitch {
   /** host:port of its /metrics. */
   readonly target: string;
@@ -42,12 +48,14 @@ export interface LiveSwitch {
 function documentText(folder: string): string {
   const port = (name: string, device: string, netns: string, address: string, tag: number) => ({
     ...{ name, kind: 'tap', device, netns, address, speed: '10G' },
-    vlan: { mode: 'access', tag },
+    ...(tag === 0 ? {} : { vlan: { mode: 'access', tag } }),
   });
   const bond = (name: string, device: string) => ({
     ...{ name, kind: 'bond', mode: '802.3ad', lacp: { rate: 'fast' }, vlan: { mode: 'access', tag: 30 } },
     members: [{ kind: 'netdev', device, speed: '10G' }],
   });
+  const [local, far] = UNDERLAY;
+  const tunnel = { name: 'tunnel', kind: 'vxlan', vni: TAG, local, remotes: [far], port: UDP_PORT };
   return JSON.stringify({
     api: { socket: join(folder, 'weft.sock') },
     metrics: { listen: '127.0.0.1:0' },
@@ -64,6 +72,7 @@ function documentText(folder: string): string {
         ],
       },
       { name: 'br1', ports: [bond('far', FAR)] },
+      { name: 'br2', ports: [port('t', `wp-t${TAG}`, B, '10.99.8.2/24', 0), tunnel] },
     ],
   });
 }
@@ -109,13 +118,32 @@ async function linkOf(netns: string, device: string): Promise<{ txqlen: number; 
 
 /** Removes the cable and the namespaces with the TAPs in them, whether they are there or not. At once, so that it also works when the test ends early. */
 function removeAll(): void {
-  for (const words of [`link del ${NEAR}`, `netns del ${A}`, `netns del ${B}`]) {
+  for (const words of [`link del ${NEAR}`, `link del ${HERE}`, `netns del ${A}`, `netns del ${B}`]) {
     try {
       execFileSync('ip', words.split(' '), { stdio: 'ignore' });
     } catch {
       // It was not made, or is gone already.
     }
   }
+}
+
+/** The kernel's end of the tunnel, in namespace A. */
+async function makeFarEnd(): Promise<void> {
+  const [local, far] = UNDERLAY;
+  const vxlan = (id: number) => `type vxlan id ${id} local ${far} remote ${local} dstport ${UDP_PORT}`;
+  for (const words of [
+    `link add ${HERE} up type veth peer name ${THERE} netns ${A}`,
+    `address add ${local}/30 dev ${HERE}`,
+    `-n ${A} address add ${far}/30 dev ${THERE}`,
+    `-n ${A} link set ${THERE} up`,
+    `-n ${A} link add known ${vxlan(TAG)}`,
+    `-n ${A} link add unknown ${vxlan(TAG + 1)}`,
+    `-n ${A} address add 10.99.8.1/24 dev known`,
+    `-n ${A} address add 10.99.7.1/24 dev unknown`,
+    `-n ${A} link set known up`,
+    `-n ${A} link set unknown up`,
+  ])
+    await execa('ip', words.split(' '));
 }
 
 /** Makes the namespaces and starts the daemon; resolves when it is ready. Undoes it all when it can't. */
@@ -138,6 +166,7 @@ export async function startLiveSwitch(): Promise<LiveSwitch> {
     for (const netns of [A, B]) await execa('ip', ['netns', 'add', netns]);
     await execa('ip', ['link', 'add', NEAR, 'up', 'type', 'veth', 'peer', 'name', FAR]);
     await execa('ip', ['link', 'set', FAR, 'up']);
+    await makeFarEnd();
     writeFileSync(join(folder, 'weft.yaml'), documentText(folder));
     const daemon = execa('setpriv', unitCommand(join(folder, 'weft.yaml')), { reject: false });
     running.push(daemon);
@@ -152,6 +181,8 @@ export async function startLiveSwitch(): Promise<LiveSwitch> {
         running.push(inside(A, 'iperf3', '--client', PEER, '--time', String(TRAFFIC_SECONDS), '--bitrate', '50M'));
         running.push(inside(B, 'ping', '-q', '-i', '0.2', '10.99.1.1'));
         running.push(inside(A, 'ping', '-q', '-i', '0.2', '10.99.2.9'));
+        running.push(inside(A, 'ping', '-q', '-i', '0.2', '10.99.8.2'));
+        running.push(inside(A, 'ping', '-q', '-i', '0.2', '10.99.7.9'));
       },
       async overload() {
         const frames = String(4 * (await linkOf(B, B)).txqlen);

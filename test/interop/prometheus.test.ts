@@ -10,6 +10,7 @@ import type { MetricsSource } from '../../control/metrics/source.ts';
 import { describeNeeds } from '../needs.ts';
 import { bondSample, LAG } from '../unit/control/bond-rows.ts';
 import { fakeSource, portSample } from '../unit/control/fake-switch.ts';
+import { POD7 } from '../unit/control/tunnel-rows.ts';
 import { alerts, panelQueries, variableQueries } from '../unit/deploy/questions.ts';
 import { type LiveSwitch, MAIN, startLiveSwitch } from './live-switch.ts';
 import { type Prometheus, startPrometheus } from './prometheus.ts';
@@ -77,13 +78,17 @@ function movingSource(): MetricsSource {
       guests: { connections: grown(2), refusedClients: grown(1), refusedMessages: grown(3) },
     });
   const loss = (reason: string) => [{ bridge: 'br0', port: 'web', reason, frames: grown(10) }];
+  const unknown = { bridge: '', port: POD7.endpoint!.name, reason: 'unknown-vni', frames: grown(10) };
   return fakeSource({
     ports: () => [port('web'), port('db')],
     bonds: () => [bondSample({ ...LAG, name: 'web' })],
+    tunnels: () => [{ ...POD7, name: 'web' }],
+    tunnelEndpoints: () => [{ ...POD7.endpoint!, datagrams: grown(900), messages: grown(30), merged: grown(500) }],
+    tunnelSenders: () => [{ ...POD7.sender!, datagrams: grown(800), messages: grown(40) }],
     workers: () => [
       { worker: 0, turns: grown(5000), busySeconds: grown(100) / 1000, restarts: 0, activeFlows: 7, tornReads: 0 },
     ],
-    drops: () => loss('egress-full'),
+    drops: () => [...loss('egress-full'), unknown],
     missed: () => loss('queue-full'),
   });
 }
@@ -155,7 +160,9 @@ describeNeeds(LIVE, 'Prometheus over a live switch', () => {
     expect(await value('weft_port_speed_bytes{port="a"}')).toBe(1.25e9);
     const alone = 'weft_dropped_frames_total{port="alone",reason="no-egress"}';
     await waitFor(() => value(`increase(${alone}[10s])`)).toBeGreaterThan(0);
-    expect(await prometheus!.labelValues('weft_port_up', 'port')).toEqual(['a', 'alone', 'b', 'far', 'guest', 'lag']);
+    expect(await prometheus!.labelValues('weft_port_up', 'port')).toEqual([
+      ...['a', 'alone', 'b', 'far', 'guest', 'lag', 't', 'tunnel'],
+    ]);
     expect(await value('weft_fdb_entries{bridge="br0"}')).toBeGreaterThanOrEqual(2);
   });
 

@@ -29,6 +29,8 @@ describe('the metrics of tunnels', () => {
       `weft_tunnel_up{${plain},kind="gre"} 0`,
       `weft_tunnel_mtu_bytes{${pod7}} 1450`,
       `weft_tunnel_underlay_mtu_bytes{${trunk}} 1430`,
+      `weft_tunnel_larger_ports{${pod7}} 0`,
+      `weft_tunnel_larger_ports{${trunk}} 2`,
       `weft_tunnel_remotes{${pod7},state="up"} 2`,
       `weft_tunnel_remotes{${pod7},state="unreachable"} 1`,
       `weft_tunnel_remotes{${pod7},state="refused"} 0`,

@@ -15,6 +15,7 @@ const SWITCH = 'job="weft",instance="a:9475"';
 const PORT = `${SWITCH},bridge="br0",port="web"`;
 const MEMBER = `${PORT},member="eth1"`;
 const BRIDGE = `${SWITCH},bridge="br0"`;
+const ENDPOINT = `${SWITCH},endpoint="vxlan 192.0.2.1:4789",kind="vxlan"`;
 const WORKER = `${SWITCH},worker="0"`;
 
 interface Course {
@@ -65,12 +66,35 @@ const COURSES: Readonly<Record<string, Course>> = {
     fires: { [`weft_lacp_frames_bad_total{${MEMBER}}`]: '0+60x30' },
     silent: { [`weft_lacp_frames_bad_total{${MEMBER}}`]: '7x30' },
   },
+  WeftTunnelRemoteDown: {
+    fires: { [`weft_tunnel_remote_up{${PORT},remote="192.0.2.2"}`]: '1x20 0x10' },
+    silent: { [`weft_tunnel_remote_up{${PORT},remote="192.0.2.2"}`]: '0x20 1x10' },
+  },
+  WeftTunnelMtu: {
+    fires: { [`weft_tunnel_mtu_bytes{${PORT}}`]: '1450x30', [`weft_tunnel_underlay_mtu_bytes{${PORT}}`]: '1350x30' },
+    silent: {
+      [`weft_tunnel_mtu_bytes{${PORT}}`]: '1450x20 1350x10',
+      [`weft_tunnel_underlay_mtu_bytes{${PORT}}`]: '1350x30',
+      [`weft_tunnel_larger_ports{${PORT}}`]: '2x20 0x10',
+    },
+  },
+  WeftTunnelDatagramsMissed: {
+    fires: {
+      [`weft_tunnel_received_datagrams_total{${ENDPOINT}}`]: '0+60000x30',
+      [`weft_tunnel_missed_datagrams_total{${ENDPOINT}}`]: '0+120x30',
+    },
+    silent: {
+      [`weft_tunnel_received_datagrams_total{${ENDPOINT}}`]: '0+60000x30',
+      [`weft_tunnel_missed_datagrams_total{${ENDPOINT}}`]: '0+30x30',
+    },
+  },
   WeftLossRatio: {
     fires: { ...received, [`weft_dropped_frames_total{${PORT},reason="egress-full"}`]: '0+120x30' },
     silent: {
       ...received,
       [`weft_dropped_frames_total{${PORT},reason="egress-full"}`]: '0+30x30',
       [`weft_dropped_frames_total{${PORT},reason="vlan-not-admitted"}`]: '0+60000x30',
+      [`weft_dropped_frames_total{${PORT},reason="answered"}`]: '0+60000x30',
     },
   },
   WeftFramesMissed: {

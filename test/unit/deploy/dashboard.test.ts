@@ -8,6 +8,7 @@ import { DROPS } from '../../../dataplane/drop.ts';
 import { buildDashboard, dashboardText } from '../../../deploy/dashboard.ts';
 import { BACKUP, bondSample, LAG } from '../control/bond-rows.ts';
 import { fakeSource } from '../control/fake-switch.ts';
+import { MAPPED, POD7 } from '../control/tunnel-rows.ts';
 import { alerts, CONFIG_FILE, DEPLOY, metricNames, panelQueries, panels, variableQueries } from './questions.ts';
 
 /** Prometheus makes these itself. */
@@ -31,7 +32,13 @@ beforeAll(async () => {
   const fail = (error: Error) => {
     throw error;
   };
-  server = await startMetrics(fakeSource({ bonds: () => [LAG, BACKUP].map(bondSample) }), {
+  const source = fakeSource({
+    bonds: () => [LAG, BACKUP].map(bondSample),
+    tunnels: () => [POD7, MAPPED],
+    tunnelEndpoints: () => [POD7.endpoint!],
+    tunnelSenders: () => [POD7.sender!],
+  });
+  server = await startMetrics(source, {
     host: '127.0.0.1',
     port: 0,
     version: '0.0.0',
@@ -72,7 +79,7 @@ describe('the dashboard', () => {
   it('has a row for each thing that is watched', () => {
     const rows = (buildDashboard().panels ?? []).filter(({ type }) => type === 'row').map(({ title }) => title);
     expect(rows.map((title) => title?.split(':')[0])).toEqual([
-      ...['Overview', 'Ports', 'Guests', 'Bonds', 'Latency', 'Addresses', 'Workers', 'Process'],
+      ...['Overview', 'Ports', 'Guests', 'Bonds', 'Tunnels', 'Latency', 'Addresses', 'Workers', 'Process'],
     ]);
   });
 
