@@ -15,6 +15,7 @@ import type { Host } from '../netns/host.ts';
 import { bridge, Lab, TOOLS, tap, until } from '../netns/lab.ts';
 import { seedFor } from '../seed.ts';
 import { ARRIVALS, checkArrivals } from './arrival-stories.ts';
+import { checkEchoes, ECHOES } from './echo-stories.ts';
 import { checkLinks, LINKS } from './link-stories.ts';
 import { checkNetdev, NETDEV } from './netdev-stories.ts';
 import { checkSockets, checkStreams, SOCKETS, STREAMS } from './socket-stories.ts';
@@ -81,6 +82,7 @@ describeNeeds({ ...wanted, tools: [...wanted.tools, ...TOOLS], because }, 'the a
     checkNetdev(story, 'auto', env),
   );
   it.each(Object.keys(LINKS))('reports nothing in the links’ story of %s', (story) => checkLinks(story, env));
+  it.each(Object.keys(ECHOES))('reports nothing in the echoes’ story of %s', (story) => checkEchoes(story, env));
   it.each(Object.keys(ARRIVALS))('reports nothing in the story of tunnels’ %s', (story) => checkArrivals(story, env));
   it.each(Object.keys(STREAMS))('reports nothing in the socket ports’ story of %s', (story) =>
     checkStreams(story, seedFor(story), env),

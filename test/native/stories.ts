@@ -30,7 +30,7 @@ export interface Told {
 
 /** Runs `lifecycle/SCRIPT.mjs` with arguments below the commands in `under`; answers how it ended and what it said. */
 export function tell(
-  script: 'arrivals' | 'child' | 'links' | 'lists' | 'netdev' | 'tunnels',
+  script: 'arrivals' | 'child' | 'echoes' | 'links' | 'lists' | 'netdev' | 'tunnels',
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   under: readonly string[] = [],
