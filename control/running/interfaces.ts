@@ -31,13 +31,14 @@ export class Interfaces {
 
   /** 0: there is none of that name. */
   async indexOf(name: string): Promise<number> {
-    const known = this.#find(name);
+    const known = this.find(name);
     if (known !== 0) return known;
     await this.#look(true);
-    return this.#find(name);
+    return this.find(name);
   }
 
-  #find(name: string): number {
+  /** 0: none of that name is known, after somebody asked for it. */
+  find(name: string): number {
     for (const [index, known] of this.#names) if (known === name) return index;
     return 0;
   }
@@ -63,6 +64,7 @@ export class Interfaces {
   }
 
   #hear(event: LinkEvent): void {
+    if (event.type === 'monitor-restarted' && this.#names.size > 0) void this.#look(true);
     if (event.type === 'monitor-restarted' || event.type === 'netns-deleted' || event.type === 'netns-appeared') return;
     if (event.netns !== null) return;
     if (event.type === 'device-vanished') this.#names.delete(event.index);

@@ -88,6 +88,11 @@ export class Remotes {
     Atomics.store(this.#i32, this.#record(destination) + RemoteWord.FRAME_BYTES_MAX, frameBytesMax);
   }
 
+  /** It is reached by another interface from now on. */
+  rescope(destination: number, scope: number): void {
+    Atomics.store(this.#i32, this.#record(destination) + RemoteWord.SCOPE, scope);
+  }
+
   /** What is known of addresses behind it is forgotten, and no frame leaves for it any more. */
   remove(destination: number): void {
     const at = this.#record(destination);

@@ -12,7 +12,8 @@ import { addressCounts } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
 import type { Sender } from './senders.ts';
-import type { TunnelDevice, TunnelRemote } from './tunnel-device.ts';
+import type { TunnelDevice } from './tunnel-device.ts';
+import type { TunnelRemote } from './tunnel-remotes.ts';
 import { overheadOf } from './tunnel-size.ts';
 
 /** Every tunnel, in the order of the book. */

@@ -19,7 +19,8 @@ import { deviceName, type PortBook, type PortState } from './port-book.ts';
 import { ownerOfPort } from './port-owner.ts';
 import { Remotes } from './remotes.ts';
 import { type SenderNative, Senders } from './senders.ts';
-import { TunnelDevice, type TunnelRemote } from './tunnel-device.ts';
+import { TunnelDevice } from './tunnel-device.ts';
+import type { TunnelRemote } from './tunnel-remotes.ts';
 import { Underlay, type UnderlayWay } from './underlay.ts';
 
 export type TunnelNative = EndpointNative & SenderNative & Pick<Addon, 'wayTo'>;
@@ -160,7 +161,8 @@ export class Tunnels implements PortOpener {
       now: this.#now,
       obstacle: (bridge: string, way: UnderlayWay) => this.#obstacle(bridge, way),
       remoteChanged: (device: TunnelDevice, remote: TunnelRemote) => this.#remoteChanged(device, remote),
-      sizeChanged: (device: TunnelDevice) => this.#parts.sizeChanged(device.bridge),
+      log: this.#parts.log,
+      sizeChanged: (device: TunnelDevice, from: number, reason: string) => this.#sizeChanged(device, from, reason),
     };
   }
 
@@ -188,11 +190,19 @@ export class Tunnels implements PortOpener {
     this.#parts.emit({ type: 'remote-changed', time, bridge, port, remote: address, state, reason });
   }
 
+  #sizeChanged(device: TunnelDevice, from: number, reason: string): void {
+    const { bridge, name: port, mtu: to } = device;
+    this.#parts.sizeChanged(bridge);
+    if (from === 0) return;
+    this.#parts.emit({ type: 'mtu-changed', time: new Date().toISOString(), bridge, port, from, to, reason });
+  }
+
   /** Links changed: at once, but for many changes only once. */
   #lookSoon(): void {
     if (this.#open.size === 0) return;
     this.#soon ??= setImmediate(() => {
       this.#soon = undefined;
+      this.#rescope();
       this.#retry();
       this.underlay.review();
       this.#reviewAll();
@@ -205,12 +215,21 @@ export class Tunnels implements PortOpener {
     this.senders.retry();
   }
 
+  /** Interfaces may have come, gone, or come again. */
+  #rescope(): void {
+    for (const device of this.#open.values()) {
+      const name = device.settings.device;
+      if (name !== null) void device.rescope(this.#parts.interfaces.find(name)).catch(() => undefined);
+    }
+  }
+
   #reviewAll(): void {
-    for (const device of this.#open.values()) device.review();
+    this.#rescope();
+    for (const device of this.#open.values()) device.remotes.review();
   }
 
   #forget(): void {
-    const devices = this.all().filter((device) => device.hasLearned());
+    const devices = this.all().filter((device) => device.remotes.learned > 0);
     if (devices.length === 0) return;
     const counts = addressCounts(this.#parts.view);
     for (const device of devices) {
