@@ -82,7 +82,7 @@ function fakeTunnels(
     emit: (event) => base().emit(event),
     pool: () => base().pool,
     release: (number) => base().release(number),
-    sizeChanged: () => undefined,
+    sizeChanged: (bridge) => base().sizeChanged(bridge),
     now: () => clock.now,
     ownerOfPort: async () => 'process 77 (squid)',
   });
