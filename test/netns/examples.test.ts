@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadFile } from '../../control/config/load.ts';
 import { describeNeeds } from '../needs.ts';
-import { bondRow, cable, kernelBridge } from './bond-rig.ts';
+import { bondRow, cable, ip, kernelBridge } from './bond-rig.ts';
 import type { Daemon } from './daemon.ts';
 import { BROADCAST, frame, MARKER, mac } from './frames.ts';
 import type { Host } from './host.ts';
@@ -320,5 +320,67 @@ describeNeeds(REAL, 'examples/lacp.yaml', () => {
   it('shows LACPDUs of a member', async () => {
     const words = ['capture', 'br0/uplink/eth1', '--ethertype', 'lacp', '--count', '1'];
     expect((await daemon.cli(...words)).stdout).toMatch(/01:80:c2:00:00:02/);
+  });
+});
+
+describeNeeds(REAL, 'examples/tunnel.yaml', () => {
+  let lab: Lab;
+  let hosts: Record<'web' | 'db' | 'web2' | 'db2', Host>;
+  let daemon: Daemon;
+  let partner: Daemon;
+  /** With what the comments say that the other machine changes, and its own names of namespaces. */
+  const other = () =>
+    example(lab, 'tunnel.yaml')
+      .replaceAll(/name: (web|db)1/g, 'name: $12')
+      .replaceAll(/(netns: \S+-(?:web|db))\b/g, '$12')
+      .replaceAll(/(10\.0\.[12]0)\.1\/24/g, '$1.2/24')
+      .replace('local: 192.0.2.1', 'local: 192.0.2.2')
+      .replace('remotes: [192.0.2.2]', 'remotes: [192.0.2.1]');
+  beforeAll(async () => {
+    lab = new Lab();
+    hosts = await lab.hosts(['web', 'db', 'web2', 'db2']);
+    await lab.hosts(['hub', 'far']);
+    await cable(lab, 0, 'far');
+    await ip(lab, 'hub', 'addr', 'add', '192.0.2.1/24', 'dev', 'm0');
+    await ip(lab, 'far', 'addr', 'add', '192.0.2.2/24', 'dev', 'f0');
+    daemon = await lab.daemon(example(lab, 'tunnel.yaml'));
+    partner = await lab.daemon(other(), { netns: lab.name('far'), name: 'partner' });
+  });
+  afterAll(() => lab.close());
+
+  it('passes: each tenant between the two machines, whose packets fit by themselves', async () => {
+    const { web, db, web2 } = hosts;
+    expect(await web.ping('10.0.10.2')).toBe(3);
+    expect(await db.ping('10.0.20.2')).toBe(3);
+    expect(await web.run('ip', 'link', 'show', 'eth0')).toContain('mtu 1450');
+    await moves(web, web2, '10.0.10.2');
+    const { stdout } = await daemon.cli('show', 'tunnels');
+    expect(stdout).toMatch(/overlay +up .* 192\.0\.2\.1:4789 +1450/);
+  });
+
+  it('does not pass: from one tenant to the other, here or over there', async () => {
+    const { web, db, db2 } = hosts;
+    for (const [host, address] of [
+      [db, '10.0.10.70/24'],
+      [db2, '10.0.10.71/24'],
+    ] as const)
+      await host.run('ip', 'addr', 'add', address, 'dev', 'eth0');
+    const tries = ['10.0.10.70', '10.0.10.71'].map((address) => web.ping(address, { count: 2, wait: 1 }));
+    expect(await Promise.all(tries)).toEqual([0, 0]);
+  });
+
+  it('passes: to a kernel’s own VXLAN, as the comments say', async () => {
+    const { web } = hosts;
+    const text = readFileSync(`${FOLDER}tunnel.yaml`, 'utf8');
+    const commands = [...text.matchAll(/^#\s+(ip (?:link|addr) .*)$/gm)].flatMap(([, line]) => line!.split('; '));
+    expect(commands).toHaveLength(3);
+    for (const one of [partner, daemon]) await one.stop();
+    daemon = await lab.daemon(example(lab, 'tunnel.yaml'), { name: 'again' });
+    for (const command of commands) await ip(lab, 'far', ...command.split(' ').slice(1));
+    await until(
+      () => web.ping('10.0.10.2', { count: 1, wait: 1 }),
+      (answers) => answers === 1,
+      15_000,
+    );
   });
 });
