@@ -70,4 +70,11 @@ it('what the document says of a TAP later is heeded, and that it says no more', 
   await it.apply(fixed, free);
   it.base.sizeChanged('br0');
   expect((await it.set()).at(-1)).toBe('a 1446');
+  const same = [tap('a', { mtu: 1446 }), tunnel];
+  await it.apply(free, same);
+  it.base.sizeChanged('br0');
+  await it.set();
+  await it.apply(same, free);
+  it.base.sizeChanged('br0');
+  expect(await it.set()).toEqual(['a 1500', 'a 1446']);
 });

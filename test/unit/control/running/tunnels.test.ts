@@ -73,12 +73,24 @@ describe('tunnels of one address and port', () => {
     expect(it.base.tunnels.attachments(0)).toEqual([attached[0]]);
   });
 
-  it('whose endpoint is being closed wait for that', async () => {
+  it('stay up when one is made anew', async () => {
     const it = stand();
     await it.apply([], [vxlan('a', 1)]);
     await it.apply([vxlan('a', 1)], [vxlan('a', 2, { df: false })]);
     expect(it.port('a')).toMatchObject({ up: true, reason: null });
     expect(it.underlay.receivers.size).toBe(1);
+  });
+
+  it('whose endpoint is being closed wait for that', async () => {
+    const { endpoints } = stand().tunnels;
+    const [first, second] = [() => undefined, () => undefined];
+    const old = await endpoints.acquire('vxlan', '192.0.2.1', 4789, first);
+    const closed = endpoints.release(old, first);
+    const fresh = await endpoints.acquire('vxlan', '192.0.2.1', 4789, second);
+    expect(fresh).not.toBe(old);
+    expect(fresh).toMatchObject({ reason: null });
+    expect(old.handle).toBeNull();
+    await closed;
   });
 });
 

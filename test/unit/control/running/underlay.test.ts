@@ -87,6 +87,15 @@ describe('what comes back', () => {
     expect(heard).toEqual(['up 1300', 'up 1450']);
   });
 
+  it('of a packet that was too long counts beside what the kernel says just now', () => {
+    const { kernel, way, underlay, trouble } = stand();
+    kernel.ways.set(FAR, { error: 0, mtu: 1450, device: 2 });
+    trouble(EMSGSIZE, 1300);
+    expect(way.mtu).toBe(1300);
+    underlay.review();
+    expect(way.mtu).toBe(1300);
+  });
+
   it('of a packet that was too long is believed for ten minutes', () => {
     const { underlay, way, trouble, clock } = stand();
     trouble(EMSGSIZE, 1300);
