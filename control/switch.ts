@@ -87,7 +87,8 @@ export interface FdbRow {
 /** An entry that no frame taught. */
 export interface FdbEntry {
   readonly bridge: string;
-  readonly vlan: number;
+  /** Left out: the port's own, of its untagged frames. */
+  readonly vlan?: number | undefined;
   readonly mac: string;
   readonly port: string;
   readonly type: 'static' | 'sticky';

@@ -165,7 +165,7 @@ export const fdbQuery = strict('the query', {
   mac: anyMac.optional(),
 });
 export const fdbBody = strict('an entry', {
-  vlan: vlanNumber.default(0),
+  vlan: vlanNumber.optional().describe('left out: the port’s own, of its untagged frames'),
   mac: macValue,
   port: nameValue,
   type: z.enum(['static', 'sticky']).default('static'),

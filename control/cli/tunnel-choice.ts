@@ -16,7 +16,8 @@ export interface Far {
 export interface FarEntry {
   readonly bridge: string;
   readonly port: string;
-  readonly vlan: number;
+  /** Left out: the tunnel's own. */
+  readonly vlan: number | undefined;
   readonly remote: string;
   /** Only where it is not the one that the tunnel gives frames of this VLAN anyhow. */
   readonly vni: number | undefined;
@@ -87,7 +88,7 @@ export function chooseTunnel(tunnels: readonly TunnelRow[], named: string | unde
 /** A VNI of the tunnel's map says the VLAN, too, where that was not given. */
 export function farEntry(tunnel: TunnelRow, { remote, vni, vlan }: Far): FarEntry {
   const { bridge, name: port, vlans } = tunnel;
-  const mapped = vlan ?? vlans?.find((pair) => pair.vni === vni)?.vlan ?? 0;
+  const mapped = vlan ?? vlans?.find((pair) => pair.vni === vni)?.vlan;
   const given = vlans === null ? tunnel.vni : vlans.find((pair) => pair.vlan === mapped)?.vni;
   return { bridge, port, vlan: mapped, remote, vni: vni === given ? undefined : vni };
 }

@@ -130,19 +130,23 @@ function mtuPairs(tunnel: TunnelRow): [string, string][] {
   ];
 }
 
+function counted(count: number, one: string): string {
+  return `${formatCount(count)} ${one}${count === 1 ? '' : 's'}`;
+}
+
 function socketPairs({ endpoint, sender }: TunnelRow): [string, string][] {
   const pairs: [string, string][] = [];
+  const carried = ({ datagrams, messages }: { readonly datagrams: number; readonly messages: number }) =>
+    `${counted(datagrams, 'datagram')} in ${counted(messages, 'message')}`;
   if (endpoint !== null) {
-    const { name, datagrams, messages, merged, missed } = endpoint;
-    const counted = `${formatCount(datagrams)} datagrams in ${formatCount(messages)} messages`;
+    const { name, merged, missed } = endpoint;
     pairs.push(['endpoint', name]);
-    pairs.push(['received', `${counted}, ${formatCount(merged)} segments merged, ${formatCount(missed)} missed`]);
+    pairs.push([
+      'received',
+      `${carried(endpoint)}, ${counted(merged, 'segment')} merged, ${formatCount(missed)} missed`,
+    ]);
   }
-  if (sender !== null) {
-    const { datagrams, messages, errors } = sender;
-    const counted = `${formatCount(datagrams)} datagrams in ${formatCount(messages)} messages`;
-    pairs.push(['sent', `${counted}, ${formatCount(errors)} errors`]);
-  }
+  if (sender !== null) pairs.push(['sent', `${carried(sender)}, ${counted(sender.errors, 'error')}`]);
   return pairs;
 }
 

@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { getSystemErrorName } from 'node:util';
-import { addon, type EchoCalls, type EchoNotice } from '../../native/binding.ts';
+import { addon, type EchoCalls, type EchoNotice, type WatchCallback } from '../../native/binding.ts';
 
 /** What became of a request. */
 export type EchoOutcome =
@@ -24,7 +24,7 @@ export type OpenEcho = (local: string) => Echo;
 
 /** The part of the addon that is used. */
 export interface EchoNative extends EchoCalls {
-  watch(fd: number, what: 'read', callback: () => void): { close(): void };
+  watch(fd: number, what: 'read', callback: WatchCallback): { close(): void };
   closeDescriptor(fd: number): void;
 }
 
@@ -34,7 +34,7 @@ export class EchoSocket implements Echo {
   readonly #native: EchoNative;
   readonly #fd: number;
   readonly #id = randomInt(IDS);
-  readonly #watch: { close(): void };
+  #watch: { close(): void };
   /** Who waits, by sequence number. */
   readonly #waiting = new Map<number, (outcome: EchoOutcome) => void>();
   #sequence = 0;
@@ -42,8 +42,18 @@ export class EchoSocket implements Echo {
   constructor(native: EchoNative, local: string) {
     this.#native = native;
     this.#fd = native.openEcho(local);
-    this.#watch = native.watch(this.#fd, 'read', () => {
-      for (const notice of native.readEchoes(this.#fd, this.#id)) this.#hear(notice);
+    this.#watch = this.#listen();
+  }
+
+  /** An error, as an ICMP message is one, ends a watch: what comes after it needs another. */
+  #listen(): { close(): void } {
+    return this.#native.watch(this.#fd, 'read', (_readable, isError) => {
+      const notices = this.#native.readEchoes(this.#fd, this.#id);
+      if (isError) {
+        this.#watch.close();
+        this.#watch = this.#listen();
+      }
+      for (const notice of notices) this.#hear(notice);
     });
   }
 

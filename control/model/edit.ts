@@ -64,9 +64,10 @@ export function withoutFdbEntry(document: Document, bridge: string, vlan: number
   });
 }
 
-/** Adds a static entry to a port, taking it from any port of the bridge that had it. */
+/** Adds a static entry to a port, taking it from any port of the bridge that had it. Without a VLAN it is in the port's own. */
 export function withFdbEntry(document: Document, bridge: string, name: string, entry: FdbEntryDocument): Document {
-  const vlan = entry.vlan ?? 0;
+  const port = document.bridges.find((one) => one.name === bridge)?.ports?.find((one) => one.name === name);
+  const vlan = port === undefined ? (entry.vlan ?? 0) : vlanOf(port, entry);
   const cleared = withoutFdbEntry(document, bridge, vlan, entry.mac);
   return withPortOf(cleared, bridge, name, (port) => ({ ...port, fdb: [...(port.fdb ?? []), { ...entry, vlan }] }));
 }

@@ -199,10 +199,10 @@ export class RunningSwitch implements api.Switch {
     return show.fdbRows(this.#base, filter);
   }
 
-  async addFdb(entry: api.FdbEntry): Promise<void> {
-    const { bridge, port, mac, vlan, type, remote, vni } = entry;
-    const far = { ...(remote === undefined ? {} : { remote }), ...(vni === undefined ? {} : { vni }) };
-    await this.#edit((document) => withFdbEntry(document, bridge, port, { mac, vlan, type, ...far }));
+  async addFdb({ bridge, port, mac, vlan, type, remote, vni }: api.FdbEntry): Promise<void> {
+    const given = Object.entries({ vlan, remote, vni }).filter(([, value]) => value !== undefined);
+    const entry = { mac, type, ...Object.fromEntries(given) };
+    await this.#edit((document) => withFdbEntry(document, bridge, port, entry));
   }
 
   async deleteFdb(entry: { bridge: string; vlan: number; mac: string }): Promise<void> {

@@ -65,7 +65,7 @@ async function entryOf(client: Client, port: string | undefined, options: AddOpt
   }
   if (vni !== undefined)
     throw new RequestError('unfit-option', `--vni ${vni} is of frames to a remote`, 'name the remote with --remote');
-  return { ...(await findPort(client, port!)), vlan: vlan ?? 0, remote, vni };
+  return { ...(await findPort(client, port!)), vlan, remote, vni };
 }
 
 async function add(context: Context, words: readonly string[], options: AddOptions, self: Command): Promise<void> {
@@ -75,7 +75,8 @@ async function add(context: Context, words: readonly string[], options: AddOptio
   const type = options.sticky === true ? 'sticky' : 'static';
   await client.send('POST', `/v1/bridges/${encodeURIComponent(bridge)}/fdb`, { mac, vlan, port, type, remote, vni });
   const behind = remote === undefined ? '' : `, behind ${remote}${vni === undefined ? '' : ` by VNI ${vni}`}`;
-  note(context.io, `${mac} in VLAN ${vlan} lives at ${bridge}/${port}${behind} (${type})`);
+  const inVlan = vlan === undefined ? '' : ` in VLAN ${vlan}`;
+  note(context.io, `${mac}${inVlan} lives at ${bridge}/${port}${behind} (${type})`);
 }
 
 async function del(
@@ -112,7 +113,7 @@ export function addFdbCommands(program: Command, context: Context): void {
     .description('add an entry that no frame taught; a static one neither ages nor moves')
     .argument('<port>', 'where the address lives, as br0/web or web; or left out, with --port or --remote')
     .argument('[mac]', 'a MAC address')
-    .option('--vlan <number>', 'its VLAN (default: 0, or that of the VNI)', vlanNumber)
+    .option('--vlan <number>', 'its VLAN (default: the port’s own, or that of the VNI)', vlanNumber)
     .option('--sticky', 'frames refresh it and do not move it; without them it ages')
     .option('--port <name>', 'where it lives, in place of the first word')
     .option(

@@ -136,7 +136,7 @@ describe('weft fdb add --remote', () => {
   it('finds the only tunnel that fits', async () => {
     rig.sw.tunnelRows = [POD7, MAPPED];
     const v4 = await added(`${MAC} --remote 192.0.2.9`);
-    expect([v4.code, v4.err]).toEqual([0, `${MAC} in VLAN 0 lives at br0/pod7, behind 192.0.2.9 (static)\n`]);
+    expect([v4.code, v4.err]).toEqual([0, `${MAC} lives at br0/pod7, behind 192.0.2.9 (static)\n`]);
     expect(v4.rows).toEqual([{ ...entry, remote: '192.0.2.9' }]);
     expect((await added(`${MAC} --remote 2001:db8::9 --vlan 20 --sticky`)).rows).toEqual([
       { ...entry, port: 'trunk', vlan: 20, type: 'sticky', remote: '2001:db8::9' },

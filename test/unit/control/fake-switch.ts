@@ -185,7 +185,8 @@ export class FakeSwitch implements Switch {
   }
 
   async addFdb(entry: FdbEntry) {
-    this.fdbRows.push({ ...entry, age: null, remote: entry.remote ?? null, vni: entry.vni ?? null });
+    const { vlan = 0, remote = null, vni = null } = entry;
+    this.fdbRows.push({ ...entry, vlan, age: null, remote, vni });
   }
 
   async deleteFdb(entry: { bridge: string; vlan: number; mac: string }) {

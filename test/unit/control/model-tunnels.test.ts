@@ -106,3 +106,16 @@ it('static entries behind remotes are added to the document and taken from it', 
   ]);
   expect(withoutFdbEntry(moved, 'br0', 0, mac)).toEqual(document);
 });
+
+it('an entry without a VLAN is in that of its port', () => {
+  const mac = '02:00:00:00:00:01';
+  const vlanIn = (vlan: object) => {
+    const ports = [{ name: 'p', kind: 'memory', ...vlan }] as const;
+    const document = { bridges: [{ name: 'br0', ports: [...ports] }] } as Parameters<typeof withFdbEntry>[0];
+    return withFdbEntry(document, 'br0', 'p', { mac }).bridges[0]!.ports![0]!.fdb![0]!.vlan;
+  };
+  expect(vlanIn({})).toBe(0);
+  expect(vlanIn({ vlan: { mode: 'access', tag: 10 } })).toBe(10);
+  expect(vlanIn({ vlan: { mode: 'native-untagged', tag: 7, trunks: [7, 8] } })).toBe(7);
+  expect(vlanIn({ vlan: { mode: 'trunk', trunks: [7, 8] } })).toBe(0);
+});
