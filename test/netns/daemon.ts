@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { makeClient } from '../../control/cli/client.ts';
 import type { ApplyResult, DropRow, FdbRow, PortRow, WorkerRow } from '../../control/switch.ts';
+import type { TunnelRow } from '../../control/tunnel-rows.ts';
 
 export const WEFT = fileURLToPath(new URL('../../dist/control/cli/main.js', import.meta.url));
 const START_MS_MAX = 20_000;
@@ -120,6 +121,10 @@ export class Daemon {
 
   async drops(): Promise<DropRow[]> {
     return this.client.get('/v1/drops');
+  }
+
+  async tunnels(): Promise<TunnelRow[]> {
+    return this.client.get('/v1/tunnels');
   }
 
   async workers(): Promise<WorkerRow[]> {

@@ -28,6 +28,7 @@ BURST = 64
 written = threading.Lock()
 sniffers = {}
 flows = {}
+held = []
 
 
 def packet_socket(device, protocol, receive_bytes=0):
@@ -227,6 +228,13 @@ def op_transfer(address, port, size, seconds=30.0):
                 break
             answer += part
     return {'sent': digest.hexdigest(), 'received': answer.decode()}
+
+
+def op_hold(address, port):
+    """Has a UDP port open, so that no ICMP error says that nobody listens; what comes is forgotten."""
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.bind((address, port))
+    held.append(sock)
 
 
 def op_connect(address, port, seconds=2.0):

@@ -129,6 +129,11 @@ export class Host {
     return this.#ask('transfer', { address, port, size });
   }
 
+  /** Has a UDP port open without ever reading from it. */
+  hold(address: string, port: number): Promise<void> {
+    return this.#ask('hold', { address, port });
+  }
+
   connect(address: string, port: number): Promise<{ result: string; from: string | null }> {
     return this.#ask('connect', { address, port });
   }
