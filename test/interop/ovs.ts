@@ -110,6 +110,12 @@ export class OpenVSwitch {
     return (await execa('ovs-appctl', ['-T', '5', '-t', target, ...args])).stdout;
   }
 
+  /** A command about the flows of a bridge. */
+  async ofctl(command: string, bridge: string, ...args: string[]): Promise<string> {
+    const target = join(this.#database.env.OVS_RUNDIR!, `${bridge}.mgmt`);
+    return (await execa('ovs-ofctl', ['-t', '5', command, target, ...args])).stdout;
+  }
+
   async lacp(bond = 'bond0'): Promise<OvsLacpMember[]> {
     return parseLacpShow(await this.appctl('lacp/show', bond));
   }
