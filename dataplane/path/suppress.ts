@@ -70,7 +70,6 @@ import { replicate } from './replica.ts';
 import { formFor, shape, shapeOf } from './shape.ts';
 
 const VID_MASK = 0xfff;
-const MULTICAST = 0xff;
 const ANSWERING = PortFlag.TUNNEL | PortFlag.SUPPRESS | PortFlag.UP;
 const ADVERTISEMENT_BYTES = NDP_BYTES_MIN + NDP_OPTION_BYTES;
 
@@ -126,7 +125,7 @@ function asksByNdp(bytes: Uint8Array, start: number, at: number, end: number): b
   const message = at + IPV6_BYTES;
   const payload = ipv6PayloadBytes(bytes, at);
   if (checkNeighbour(bytes, message, message + payload) !== Check.OK) return false;
-  if (bytes[message] !== NEIGHBOUR_SOLICITATION || bytes[message + NDP_TARGET_AT] === MULTICAST) return false;
+  if (bytes[message] !== NEIGHBOUR_SOLICITATION) return false;
   const source = at + IPV6_SOURCE_AT;
   if (isZero(bytes, source) || isSame(bytes, source, message + NDP_TARGET_AT, IPV6_ADDRESS_BYTES)) return false;
   const link = neighbourLinkAt(bytes, message, message + payload, NDP_SOURCE_LINK);

@@ -3,10 +3,13 @@
  * the Linux bridge.
  */
 import { describe, expect, it } from 'vitest';
+import type { VlanDocument } from '../../../control/config/document.ts';
 import { BRIDGE_WORDS, PORT_WORDS, PortCell } from '../../../dataplane/memory/layout.ts';
 import { GENERATIONS_AT } from '../../../dataplane/tables/fdb-layout.ts';
 import { BridgeWord, PortFlag, PortWord } from '../../../dataplane/tables/port-layout.ts';
-import { buildArpFrame, buildNeighbourFrame } from '../../../dataplane/wire/build.ts';
+import { buildArpFrame, buildNeighbourFrame, type TagOptions } from '../../../dataplane/wire/build.ts';
+import { VNET_BYTES, VNET_F_NEEDS_CSUM } from '../../../dataplane/wire/vnet.ts';
+import { emitVnet, type VnetHeader } from '../../../dataplane/wire/vnet-value.ts';
 import { randomFrom, seedFor } from '../../seed.ts';
 import { hex } from './frames.ts';
 import {
@@ -23,6 +26,22 @@ import {
   THERE,
 } from './suppress-rig.ts';
 import { REMOTES, TUNNEL } from './tunnel-rig.ts';
+
+const ASKED = { operation: 1, targetMac: NOBODY };
+const emitted = (header: Partial<VnetHeader>) => {
+  const bytes = new Uint8Array(VNET_BYTES);
+  const plain = {
+    flags: 0,
+    gsoType: 0,
+    headerBytes: 0,
+    gsoBytes: 0,
+    checksumStart: 0,
+    checksumOffset: 0,
+    bufferCount: 0,
+  };
+  emitVnet({ ...plain, ...header }, bytes, 0);
+  return bytes;
+};
 
 describe('an answer', () => {
   it('to ARP is the one that Linux gives, and the tunnel is spared', () => {
@@ -58,6 +77,16 @@ describe('an answer', () => {
     const long = new Uint8Array(300).fill(0xee);
     long.set(REQUEST);
     expect(asks(long).here).toEqual([hex(golden.get('arp-reply')!).padEnd(120, '0')]);
+  });
+
+  it('is a plain frame, whatever the question was marked with', () => {
+    const { rig, asks } = known();
+    const vnet = emitted({ flags: VNET_F_NEEDS_CSUM, checksumStart: 14, checksumOffset: 2 });
+    rig.port(1).push(REQUEST, vnet);
+    rig.run();
+    expect(rig.port(1).drain()).toMatchObject([{ bytes: golden.get('arp-reply'), finish: 0, vnet: emitted({}) }]);
+    const ip6 = { source: HERE.ip6, destination: 'ff02::1:ff00:9', trafficClass: 0xb8, flowLabel: 5 };
+    expect(asks(solicitation(HERE, THERE.ip6, { ip6 })).here).toEqual([hex(golden.get('advertisement')!)]);
   });
 
   it('says of a router that it is one', () => {
@@ -140,6 +169,22 @@ describe('no answer gets', () => {
   ])('%s', (_, frame) => {
     const { asks } = known();
     expect(asks(frame)).toEqual({ here: [], other: [hex(frame)], tunnel: [hex(frame)] });
+  });
+
+  it('who has the address himself, where nobody learned that', () => {
+    const { asks } = known({ hosts: [{ learning: false }, {}] });
+    expect(asks(REQUEST).here).toHaveLength(1);
+    const own = buildArpFrame({ ...ASKED, senderMac: THERE.mac, senderAddress: HERE.ip4, targetAddress: THERE.ip4 });
+    expect(asks(own)).toMatchObject({ here: [], tunnel: [hex(own)] });
+  });
+
+  it('a question that has another tag inside', () => {
+    const vlan: VlanDocument = { mode: 'trunk', trunks: [10] };
+    const { asks } = known({ tunnel: { vlan }, hosts: [{ vlan }, { vlan }] });
+    const ask = (tags: readonly TagOptions[]) =>
+      buildArpFrame({ ...ASKED, senderMac: HERE.mac, senderAddress: HERE.ip4, targetAddress: THERE.ip4, vlan: tags });
+    expect(asks(ask([{ vid: 10 }])).here).toHaveLength(1);
+    expect(asks(ask([{ vid: 10 }, { vid: 5 }])).here).toEqual([]);
   });
 
   it('a question for who is not, or no longer, behind the tunnel', () => {
