@@ -66,7 +66,6 @@ export class NeighbourTable {
   /** Nobody finds it any more. Slots that nothing lies behind are free again. */
   remove(slot: number): void {
     const { i32 } = this.#view;
-    i32[this.#wordOf(slot) + NeighbourWord.CHECK] = ~i32[this.#wordOf(slot) + NeighbourWord.CHECK]!;
     i32[this.#wordOf(slot)] = NEIGHBOUR_GONE;
     if (i32[this.#wordOf((slot + 1) & SLOT_MASK)] !== NEIGHBOUR_FREE) return;
     for (let one = slot; i32[this.#wordOf(one)] === NEIGHBOUR_GONE; one = (one - 1) & SLOT_MASK)
