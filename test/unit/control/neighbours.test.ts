@@ -188,12 +188,15 @@ describe('control', () => {
       clock.ms = k;
       hear(3, host(k));
     }
+    // Heard again: it is no longer the oldest.
+    hear(3, host(90));
+    hear(3, host(NEIGHBOURS_MAX));
     const rows = neighbours.rows();
     expect(rows).toHaveLength(NEIGHBOURS_MAX);
     const addresses = new Set(rows.map(({ address }) => address));
     expect([...Array(90).keys()].every((k) => addresses.has(`10.1.134.${160 + k}`))).toBe(true);
     // The oldest of the one that told too many.
-    expect([addresses.has('10.0.0.89'), addresses.has('10.0.0.90')]).toEqual([false, true]);
+    expect([89, 90, 91, 92].map((k) => addresses.has(`10.0.0.${k}`))).toEqual([false, true, false, true]);
     neighbours.forget(3);
     expect(neighbours.rows()).toHaveLength(90);
     neighbours.forget(4);
