@@ -7,7 +7,6 @@ import { abiOf } from './abi.ts';
 import type { EchoCalls, EchoNotice } from './echo-calls.ts';
 import type { TunnelCalls } from './tunnel-calls.ts';
 
-export type { EchoCalls, EchoNotice };
 export type {
   ReceiverCounts,
   ReceiverOptions,
@@ -18,6 +17,7 @@ export type {
   TunnelTrouble,
   Way,
 } from './tunnel-calls.ts';
+export type { EchoCalls, EchoNotice };
 
 /** What opening a TAP answers. `handle` names the device in the process-wide registry until `closeDevice`. */
 export interface OpenedTap {
