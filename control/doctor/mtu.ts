@@ -106,7 +106,12 @@ function judge({ tunnels, route }: Pair, needed: number, asked: number, finding:
   if (passed >= needed) return { verdict: 'fine', problem: null, remedy: null };
   const who =
     passed < asked ? `${told?.by} on the way takes ${passed} bytes, and says so` : `the route takes ${route} bytes`;
-  return { verdict: 'short', problem: `${who}: the tunnel needs ${needed} for its MTU`, remedy };
+  const follows = tunnels.every(({ mtuFixed }) => !mtuFixed);
+  return {
+    verdict: 'short',
+    problem: `${who}: the tunnel needs ${needed} for its MTU`,
+    remedy: follows ? `it follows by itself; for longer packets raise the underlay’s MTU to ${needed}` : remedy,
+  };
 }
 
 async function examine(pair: Pair, echo: Echo, signal: AbortSignal): Promise<MtuRow> {

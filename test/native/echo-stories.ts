@@ -45,6 +45,7 @@ export const ECHOES: Readonly<Record<string, unknown>> = {
   },
   'paths raw': paths(),
   'paths ping': paths(),
+  search: { found: { passed: 1400, told: { mtu: 1400, by: '192.0.2.254' }, refused: null }, again: 1400 },
   descriptors: { during: 100, left: 0 },
   ends: null,
 };

@@ -5,6 +5,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { openEcho } from '../../../dist/control/doctor/echo.js';
+import { longestPacket } from '../../../dist/control/doctor/path.js';
 import { addon } from '../../../dist/native/binding.js';
 
 const O_CLOEXEC = 0o2000000;
@@ -149,6 +151,19 @@ async function paths() {
   return told;
 }
 
+/** A router's word ends no socket: a shorter packet is answered after it, and the longest is found. */
+async function search() {
+  const { router, end } = await way();
+  router.run('ip', 'link', 'set', 'e-c', 'mtu', '1400');
+  const echo = openEcho('192.0.2.1');
+  const signal = new AbortController().signal;
+  const found = await longestPacket(echo, '198.51.100.1', 1500, signal);
+  const again = await longestPacket(echo, '198.51.100.1', 1400, signal);
+  echo.close();
+  end();
+  return { found, again: again.passed };
+}
+
 /** A hundred sockets, and none when they are closed. */
 function descriptors() {
   ip('link', 'set', 'lo', 'up');
@@ -168,5 +183,5 @@ function ends() {
   return new Promise(() => undefined);
 }
 
-const answer = await { answers, paths, descriptors, ends }[story]();
+const answer = await { answers, paths, search, descriptors, ends }[story]();
 process.stdout.write(JSON.stringify(answer));

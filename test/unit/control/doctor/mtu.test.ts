@@ -63,6 +63,10 @@ describe('a way', () => {
     expect(await rowOf({}, { told: { mtu: 1400, by: '192.0.2.254' } })).toMatchObject({
       ...{ verdict: 'short', passed: 1400 },
       problem: '192.0.2.254 on the way takes 1400 bytes, and says so: the tunnel needs 1500 for its MTU',
+      remedy: 'it follows by itself; for longer packets raise the underlay’s MTU to 1500',
+    });
+    expect(await rowOf({ mtuFixed: true }, { told: { mtu: 1400, by: '192.0.2.254' } })).toMatchObject({
+      ...{ verdict: 'short', remedy: 'set mtu: 1350 on br0/pod7; or raise the underlay’s MTU to 1500' },
     });
     const known = { remotes: [remoteRow('r', { pathMtu: 1400 })] };
     expect(await rowOf(known, {})).toMatchObject({
