@@ -79,7 +79,7 @@ const uint8_t* addresses_of(const Arrived& arrived, const Inner& inner) {
 /// Differs for most flows; those that share one are told apart by same_flow.
 uint64_t flow_of(const Arrived& arrived, const Inner& inner) {
   const uint8_t* const addresses = addresses_of(arrived, inner);
-  uint64_t flow = load64(addresses) ^ uint64_t{load32(arrived.frame + inner.l4_at)} * 0x9e3779b97f4a7c15u ^ arrived.stripped.key;
+  uint64_t flow = load64(addresses) ^ uint64_t{load32(arrived.frame + inner.l4_at)} * 0x9e3779b97f4a7c15u;
   if (inner.ipv6) flow ^= load64(addresses + 8) * 3 ^ load64(addresses + 16) * 5 ^ load64(addresses + 24) * 7;
   return flow;
 }

@@ -25,13 +25,20 @@ std::vector<Segment> stream_of(Random& random, uint8_t flow) {
   if (spec.payload.size() > 200 * size) spec.payload.resize(200 * size);
   std::vector<Segment> all;
   size_t from = 0;
-  for (Bytes& frame : model::segments_of(spec, size)) {
+  do {
+    // Mostly of one size, as a sender cuts what is long.
+    const size_t most = below(random, 12) == 0 ? 1 + below(random, 1400) : size;
+    const size_t to = spec.tcp ? std::min(from + most, spec.payload.size()) : spec.payload.size();
+    uint8_t flags = to == spec.payload.size() ? spec.flags : static_cast<uint8_t>(spec.flags & 0xf6);
+    if (from != 0) flags = static_cast<uint8_t>(flags & 0x7f);
+    if (below(random, 20) == 0) flags |= 0x08;
+    model::Part part{from, to, static_cast<uint32_t>(spec.sequence + from), static_cast<uint16_t>(spec.id + all.size()), flags, false};
+    Bytes frame = model::frame_of(spec, part);
     frame[kFlowAt] = flow;
-    const size_t to = std::min(from + size, spec.payload.size());
     Segment one{frame, frame};
     if (spec.extensions.empty() && below(random, 4) == 0) {
-      const uint8_t flags = frame[spec.l4_at() + 13];
-      one.sent = model::frame_of(spec, {from, to, static_cast<uint32_t>(spec.sequence + from), static_cast<uint16_t>(spec.id + all.size()), flags, true});
+      part.unfinished = true;
+      one.sent = model::frame_of(spec, part);
       one.sent[kFlowAt] = flow;
     } else if (below(random, 20) == 0) {
       // Behind the addresses, so that it stays in its flow.
@@ -41,7 +48,7 @@ std::vector<Segment> stream_of(Random& random, uint8_t flow) {
     }
     all.push_back(std::move(one));
     from = to;
-  }
+  } while (from < spec.payload.size());
   return all;
 }
 

@@ -183,6 +183,33 @@ void left_alone() {
   }
 }
 
+/// Packets that end anywhere, as their headers say: what begins before the end and doesn't end there is left alone.
+void truncated() {
+  Arrivals arrivals;
+  for (const bool tcp : {true, false}) {
+    for (const bool v6 : {false, true}) {
+      Spec spec = small(tcp, v6);
+      spec.tags = {0x8100};
+      if (tcp) spec.tcp_options = Bytes(12, 1);
+      const Bytes whole = model::super_of(spec);
+      const size_t l3 = spec.l3_at(), l4 = spec.l4_at(), field = l4 + spec.checksum_offset();
+      for (size_t bytes = 14; bytes < whole.size(); bytes++) {
+        Bytes frame(whole.begin(), whole.begin() + static_cast<long>(bytes));
+        const auto write = [&](size_t at, size_t value) {
+          if (at + 2 > bytes) return;
+          frame[at] = static_cast<uint8_t>(value >> 8), frame[at + 1] = static_cast<uint8_t>(value);
+        };
+        if (v6 && bytes >= l4) write(l3 + 4, bytes - l4);
+        if (!v6) write(l3 + 2, bytes - l3);
+        if (!tcp && bytes >= l4) write(l4 + 4, bytes - l4);
+        if (bytes >= l4) write(field, model::naive_sum(model::pseudo_of(spec, bytes - l4)));
+        const auto listed = arrivals.arrive({in_vxlan(frame)});
+        CHECK(listed.size() == 1 && listed[0].frame == frame && listed[0].has_vnet == (bytes >= spec.header_bytes()));
+      }
+    }
+  }
+}
+
 /// A packet that no wire has seen: what merged it doesn't tell how, so it is cut into segments that fit everywhere.
 void super_frames() {
   Arrivals arrivals;
@@ -213,5 +240,6 @@ void run_arrival_rules() {
   told();
   checksums();
   left_alone();
+  truncated();
   super_frames();
 }

@@ -78,6 +78,13 @@ void ends_full() {
     CHECK(listed.size() == 2 && cut(arrivals, listed) == frames);
     CHECK(listed[0].frame.size() - 14 <= 65535 && listed[0].frame.size() - 14 + kSize > 65535);
   }
+  for (const uint32_t over : {0, 1}) {
+    Spec spec = stream(false, 70);
+    spec.payload.resize(65535 - (spec.header_bytes() - 14) + over);
+    const auto frames = model::segments_of(spec, 1007);
+    const auto listed = arrivals.arrive(datagrams_of(frames));
+    CHECK(listed.size() == 1 + over && cut(arrivals, listed) == frames);
+  }
   Spec spec = stream();
   spec.payload.resize(300);
   const auto frames = model::segments_of(spec, 1);
@@ -184,7 +191,9 @@ void ends_with_size() {
     std::vector<Bytes> some(frames.begin(), frames.begin() + 2);
     some.push_back(model::frame_of(spec, {2 * kSize, to, static_cast<uint32_t>(spec.sequence + 2 * kSize), static_cast<uint16_t>(spec.id + 2), 0x10, false}));
     model::append(some.back(), Bytes(padding, 0));
-    some.push_back(model::frame_of(spec, {to, 4 * kSize, static_cast<uint32_t>(spec.sequence + to), static_cast<uint16_t>(spec.id + 3), 0x10, false}));
+    // No longer than the first ones, so that only a shorter one before it keeps it out.
+    const size_t end = std::min(to + kSize, 4 * size_t{kSize});
+    some.push_back(model::frame_of(spec, {to, end, static_cast<uint32_t>(spec.sequence + to), static_cast<uint16_t>(spec.id + 3), 0x10, false}));
     Arrivals arrivals;
     const auto listed = arrivals.arrive(datagrams_of(some));
     CHECK(cut(arrivals, listed) == some);
@@ -195,7 +204,7 @@ void ends_with_size() {
   using Sizes = std::vector<size_t>;
   CHECK(with(3 * kSize, 0) == (Sizes{4}));
   CHECK(with(3 * kSize + 1, 0) == (Sizes{2, 2}));
-  CHECK(with(2 * kSize, 0) == (Sizes{2, 0, 2}));
+  CHECK(with(2 * kSize, 0) == (Sizes{2, 0, 1}));
   CHECK(with(3 * kSize, 6) == (Sizes{2, 1, 1}));
   // A shorter one goes on, and is the last.
   CHECK(with(3 * kSize - 1, 0) == (Sizes{3, 1}));
@@ -247,6 +256,7 @@ void numbers_count() {
     CHECK(merged(may_fragment, {0, 0, 0, 0}) == (may_fragment ? 4u : 1u));
   }
   CHECK(merged(false, {0, 0, 1, 2}) == 2);
+  CHECK(merged(false, {0, 1, 0, 9}) == 3);
 }
 
 /// What is wrong in the first one is not mended by merging, nor in any other; what is unfinished is not looked at.
