@@ -87,6 +87,12 @@ export class Lane {
   /** What path/arrival.ts found of a datagram: its VLAN (−1: none of its own), and its sender as a destination, 0 for one that nobody knows. */
   arrivalVlan = 0;
   arrivalSource = 0;
+  /** Runs of what it received in this turn: see there. */
+  readonly arrivalRuns: Int32Array;
+  readonly arrivalRunOf: Int32Array;
+  readonly arrivalSlots: Int32Array;
+  readonly arrivalPlaces: Int32Array;
+  arrivalStamp = 0;
   /** Senders that nobody knows: how many so far, wrapping, and the last of them. */
   strangers = 0;
   strangerPort = 0;
@@ -167,6 +173,10 @@ export class Lane {
     this.remoteIndexAt = layout.words[Header.REMOTE_INDEX_AT]! >> 2;
     this.neighboursAt = layout.words[Header.NEIGHBOURS_AT]! >> 2;
     this.stranger = new Int32Array(4);
+    this.arrivalRuns = new Int32Array(4 * RECEIVE_SLOTS_COUNT);
+    this.arrivalRunOf = new Int32Array(RECEIVE_SLOTS_COUNT);
+    this.arrivalSlots = new Int32Array(RECEIVE_SLOTS_COUNT);
+    this.arrivalPlaces = new Int32Array(2 * 256);
     this.bondTurns = new Int32Array(BONDS_MAX);
     this.puntRing = new ByteRing(view.i32, workerRegion(layout, Header.PUNT_AT, index), PUNT_RING_BYTES);
     this.punts = new Int32Array(Protocol.COUNT * PORTS_MAX);

@@ -1,4 +1,5 @@
-// HOT: what an endpoint's sockets received enters the bridge of the tunnel to which its VNI belongs, in runs of one tunnel and one remote. Native
+// HOT: what an endpoint's sockets received enters the bridge of the tunnel to which its VNI belongs, in runs of one tunnel and one remote, so
+// that 10,000 networks cost little more than one. Native
 // tells of each frame who sent it and what header it had (`Arrival`); here it is judged: the header (RFC 7348, 8926, 2784 and 2890, whose reserved
 // bits are not looked at), ECN (RFC 6040), who learns what. What no tunnel takes is counted at the endpoint.
 import { count, drop, remember } from '../counters.ts';
@@ -23,6 +24,15 @@ import { decapsulateEcn } from './ecn.ts';
 import { forward } from './forward.ts';
 
 const AT_MASK = 0x1fffffff;
+/** Words of a run: one tunnel and one remote, how many frames, and where the next of them goes. The lane has room for a turn's. */
+const RUN_PORT = 0;
+const RUN_SOURCE = 1;
+const RUN_COUNT = 2;
+const RUN_NEXT = 3;
+const RUN_WORDS = 4;
+/** By which runs are found: places, a power of two, in pairs of stamp and run. */
+const RUN_PLACES = 256;
+const RUN_SPREAD = 31;
 const TAG_BYTES = 4;
 const TPID_8021Q_LE = 0x0081;
 const TPID_8021AD_LE = 0xa888;
@@ -38,9 +48,12 @@ const BRIDGED_LE = 0x5865_0000;
 /** A member's word (bond-layout.ts) names an endpoint: forwards what it received, `n` slots at word `list`. */
 export function forwardArrivals(lane: Lane, list: number, n: number, endpoint: number, word: number): void {
   const i32 = lane.i32;
+  const runs = lane.arrivalRuns;
   const kind = word >>> ENDPOINT_KIND_SHIFT;
-  let first = 0;
+  lane.arrivalStamp = (lane.arrivalStamp + 1) | 0;
   let kept = 0;
+  let count = 0;
+  let run = 0;
   let port = 0;
   let source = 0;
   for (let k = 0; k < n; k++) {
@@ -48,22 +61,60 @@ export function forwardArrivals(lane: Lane, list: number, n: number, endpoint: n
     const to = arrive(lane, (lane.factsAt + (slot << FACT_WORDS_SHIFT)) & AT_MASK, endpoint, kind, port, source);
     if (to === 0) continue;
     if (to !== port || lane.arrivalSource !== source) {
-      const next = lane.arrivalSource;
-      enter(lane, list + first, kept - first, port, source);
-      first = kept;
       port = to;
-      source = next;
+      source = lane.arrivalSource;
+      run = runOf(lane, port, source, count);
+      if (run === count) count += RUN_WORDS;
     }
+    runs[run + RUN_COUNT] = runs[run + RUN_COUNT]! + 1;
+    lane.arrivalRunOf[kept] = run;
     i32[list + kept] = slot;
     kept++;
   }
-  enter(lane, list + first, kept - first, port, source);
+  if (count > RUN_WORDS) gather(lane, list, kept, count);
+  let first = list;
+  for (let r = 0; r < count; r += RUN_WORDS) {
+    const frames = runs[r + RUN_COUNT]!;
+    forward(lane, first, frames, runs[r + RUN_PORT]!, runs[r + RUN_SOURCE]!);
+    remember(lane, runs[r + RUN_PORT]!, frames);
+    first += frames;
+  }
 }
 
-function enter(lane: Lane, list: number, n: number, port: number, source: number): void {
-  if (n === 0) return;
-  forward(lane, list, n, port, source);
-  remember(lane, port, n);
+/**
+ * Where the run of this tunnel and remote stands among the `count` words of runs; `count` itself when it is new, and then it begins there.
+ * A pair that lost its place in the index begins anew: its earlier frames still come first.
+ */
+function runOf(lane: Lane, port: number, source: number, count: number): number {
+  const runs = lane.arrivalRuns;
+  const place = ((port * RUN_SPREAD + source) & (RUN_PLACES - 1)) << 1;
+  const known = lane.arrivalPlaces[place + 1]!;
+  if (lane.arrivalPlaces[place] === lane.arrivalStamp && runs[known] === port && runs[known + RUN_SOURCE] === source)
+    return known;
+  lane.arrivalPlaces[place] = lane.arrivalStamp;
+  lane.arrivalPlaces[place + 1] = count;
+  runs[count + RUN_PORT] = port;
+  runs[count + RUN_SOURCE] = source;
+  runs[count + RUN_COUNT] = 0;
+  return count;
+}
+
+/** Puts the frames of each run side by side, in the order in which they came. */
+function gather(lane: Lane, list: number, n: number, count: number): void {
+  const i32 = lane.i32;
+  const runs = lane.arrivalRuns;
+  const slots = lane.arrivalSlots;
+  let at = list;
+  for (let r = 0; r < count; r += RUN_WORDS) {
+    runs[r + RUN_NEXT] = at;
+    at += runs[r + RUN_COUNT]!;
+  }
+  for (let k = 0; k < n; k++) slots[k] = i32[list + k]!;
+  for (let k = 0; k < n; k++) {
+    const next = lane.arrivalRunOf[k]! + RUN_NEXT;
+    i32[runs[next]!] = slots[k]!;
+    runs[next] = runs[next]! + 1;
+  }
 }
 
 /**
