@@ -55,11 +55,12 @@ interface Stand {
   readonly tunnel?: RigPort;
   readonly hosts?: readonly RigPort[];
   readonly suppress?: boolean;
+  readonly clampMss?: boolean;
 }
 
-export function stand({ tunnel = {}, hosts = [{}, {}], suppress = true }: Stand = {}) {
+export function stand({ tunnel = {}, hosts = [{}, {}], suppress = true, clampMss = false }: Stand = {}) {
   const rig = new TunnelRig(
-    { [TUNNEL]: { suppress, port: tunnel } },
+    { [TUNNEL]: { suppress, clampMss, port: tunnel } },
     hosts.map((host, k) => tablePort(k + 1, host)),
   );
   const punts = new Punts(rig.view);
@@ -71,6 +72,7 @@ export function stand({ tunnel = {}, hosts = [{}, {}], suppress = true }: Stand 
   const neighbours = new Neighbours(rig.view, book, punts, () => clock.ms);
   return {
     rig,
+    punts,
     neighbours,
     clock,
     ports,
