@@ -88,8 +88,7 @@ function* totals<Of>(metrics: readonly Total<Of>[], samples: readonly Labelled<O
 
 /** One series for each address: a static entry with a VNI of its own is one more remote of the same address. */
 function remotesOf({ labels, of }: Labelled<TunnelRow>): Labelled<TunnelRemoteRow>[] {
-  const byAddress = new Map<string, TunnelRemoteRow>();
-  for (const remote of of.remotes) if (!byAddress.has(remote.address)) byAddress.set(remote.address, remote);
+  const byAddress = new Map(of.remotes.map((remote) => [remote.address, remote]));
   return [...byAddress.values()].map((remote) => ({
     labels: `${labels},remote="${escaped(remote.address)}"`,
     of: remote,

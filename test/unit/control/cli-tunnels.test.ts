@@ -44,6 +44,12 @@ describe('weft show tunnels', () => {
     }
   });
 
+  it('says nothing against an MTU of which nothing is known', async () => {
+    rig.sw.tunnelRows = [{ ...POD7, mtuUnderlay: 0, remotes: [] }];
+    expect(cellsOf((await weft(rig, 'show tunnels')).out)[0]).not.toContain('WHY');
+    expect((await weft(rig, 'show tunnels pod7')).out).not.toContain('underlay ');
+  });
+
   it('shows one with its sockets, its remotes and where its MTU comes from', async () => {
     rig.sw.tunnelRows = [POD7, MAPPED];
     expect((await weft(rig, 'show tunnels pod7')).out.split('\n')).toEqual([
