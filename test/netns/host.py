@@ -208,8 +208,8 @@ def op_serve(address, port):
     threading.Thread(target=accept, daemon=True).start()
 
 
-def op_transfer(address, port, size, seconds=30.0):
-    """Sends `size` random bytes over TCP; answers the digests of both sides."""
+def op_transfer(address, port, size, pause=0.0, seconds=30.0):
+    """Sends `size` random bytes over TCP, with a pause after each MiB; answers the digests of both sides."""
     with socket.socket(family_of(address), socket.SOCK_STREAM) as sock:
         sock.settimeout(seconds)
         sock.connect((address, port))
@@ -220,6 +220,7 @@ def op_transfer(address, port, size, seconds=30.0):
             digest.update(block)
             sock.sendall(block)
             left -= len(block)
+            time.sleep(pause)
         sock.shutdown(socket.SHUT_WR)
         answer = b''
         while len(answer) < 64:

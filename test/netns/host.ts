@@ -125,8 +125,9 @@ export class Host {
     return this.#ask('serve', { address, port });
   }
 
-  transfer(address: string, port: number, size: number): Promise<Transfer> {
-    return this.#ask('transfer', { address, port, size });
+  /** `pause`: seconds after each MiB, for what is to happen in mid-flow. */
+  transfer(address: string, port: number, size: number, pause = 0): Promise<Transfer> {
+    return this.#ask('transfer', { address, port, size, pause });
   }
 
   /** Has a UDP port open without ever reading from it. */
