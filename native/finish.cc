@@ -240,14 +240,27 @@ void write_tcp(uint8_t* tcp, uint32_t payload_before, bool first, bool last) {
 }
 
 // With the pseudo-header (RFC 9293, section 3.1; RFC 8200, section 8.1) from the addresses, whatever the field held.
-void write_l4_checksum(uint8_t* at, const Shape& shape, uint32_t frame_bytes) {
+// Headers have an even number of bytes, so that the sum goes on behind them.
+void write_l4_checksum(uint8_t* at, const Shape& shape, uint32_t frame_bytes, const uint8_t* payload) {
   const uint32_t l4_bytes = frame_bytes - shape.l4_at;
   const uint8_t* addresses = at + shape.l3_at + (shape.ipv6 ? kIpv6AddressesAt : kIpv4AddressesAt);
   uint64_t sum = uint64_t{wire16(static_cast<uint16_t>(l4_bytes))} + wire16(shape.protocol);
   sum = sum_bytes(addresses, shape.ipv6 ? kIpv6AddressesBytes : kIpv4AddressesBytes, sum);
   uint8_t* field = at + shape.l4_at + checksum_at(shape);
   write16(field, 0);
-  write_checksum(field, sum_bytes(at + shape.l4_at, l4_bytes, sum), shape.protocol == kUdp);
+  sum = sum_bytes(at + shape.l4_at, shape.header_bytes - shape.l4_at, sum);
+  write_checksum(field, sum_bytes(payload, frame_bytes - shape.header_bytes, sum), shape.protocol == kUdp);
+}
+
+// The headers of segment `index`, whose payload lies elsewhere or behind them.
+void write_headers(uint8_t* at, const Shape& shape, uint32_t index, uint32_t count, uint32_t before, uint32_t bytes, const uint8_t* payload) {
+  write_ip(at, shape, index, bytes);
+  if (shape.protocol == kTcp) {
+    write_tcp(at + shape.l4_at, before, index == 0, index + 1 == count);
+  } else {
+    write16(at + shape.l4_at + kUdpLengthAt, bytes - shape.l4_at);
+  }
+  write_l4_checksum(at, shape, bytes, payload);
 }
 
 }  // namespace
@@ -282,14 +295,29 @@ int32_t Finisher::cut(const Unfinished& frame, const Shape& shape, uint32_t room
     uint8_t* at = take(room, bytes);
     std::memcpy(at, frame.head, shape.header_bytes);
     reader.copy(at + shape.header_bytes, piece);
-    write_ip(at, shape, i, bytes);
-    if (shape.protocol == kTcp) {
-      write_tcp(at + shape.l4_at, before, i == 0, i + 1 == count);
-    } else {
-      write16(at + shape.l4_at + kUdpLengthAt, bytes - shape.l4_at);
-    }
-    write_l4_checksum(at, shape, bytes);
+    write_headers(at, shape, i, count, before, bytes, at + shape.header_bytes);
     out[i] = Range{at, bytes};
+  }
+  return static_cast<int32_t>(count);
+}
+
+int32_t Finisher::cut_in_place(const Unfinished& frame, uint32_t room, Range* out, int32_t out_max) {
+  Shape shape{};
+  if (!is_whole(frame) || frame.gso_type == kGsoNone || !find_shape(frame, shape)) return kBadOffload;
+  const uint32_t payload = frame.length - shape.header_bytes;
+  const uint32_t count = segment_count(frame.length, shape.header_bytes, frame.gso_size);
+  const uint64_t need = count * (uint64_t{room} + shape.header_bytes);
+  if (out_max < 0 || count > static_cast<uint32_t>(out_max) / 2 || need > bytes_ - used_) return kNoScratch;
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t before = i * frame.gso_size;
+    const uint32_t left = payload - before;
+    const uint32_t piece = left < frame.gso_size ? left : frame.gso_size;
+    const uint8_t* const from = frame.head + shape.header_bytes + before;
+    uint8_t* at = take(room, shape.header_bytes);
+    std::memcpy(at, frame.head, shape.header_bytes);
+    write_headers(at, shape, i, count, before, shape.header_bytes + piece, from);
+    out[2 * i] = Range{at, shape.header_bytes};
+    out[2 * i + 1] = Range{from, piece};
   }
   return static_cast<int32_t>(count);
 }

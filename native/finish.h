@@ -1,7 +1,8 @@
 // Finishes frames for an egress that can't take them as they are: fills in a checksum, cuts a super-frame into
 // segments. Called while a worker transmits, on that worker's thread, with scratch memory of its own. It decides nothing
 // about where a frame goes, allocates nothing, never writes to a head or a tail, and never reads a tail twice: tails may
-// lie in a guest's memory and change meanwhile, so bytes are copied first and summed from the copy.
+// lie in a guest's memory and change meanwhile, so bytes are copied first and summed from the copy. Where a caller knows
+// better, cut_in_place copies headers only.
 #pragma once
 
 #include <cerrno>
@@ -66,6 +67,11 @@ class Finisher {
   // read as a vnet header with nothing left to do. Returns how many, or kBadOffload or kNoScratch, and then wrote
   // nothing. The frames stay until reset(), also across further calls.
   int32_t finish(const Unfinished& frame, uint32_t room, Range* out, int32_t out_max);
+
+  // Like finish, of a super-frame that lies in one piece in memory that nobody else changes: only the headers go to
+  // scratch, with the room before them, and the payload stays where it is. `out` gets two ranges a segment, headers and
+  // payload. Returns how many segments.
+  int32_t cut_in_place(const Unfinished& frame, uint32_t room, Range* out, int32_t out_max);
 
   // The same address, writable: for what a caller puts in the room before it.
   uint8_t* writable(const Range& finished) { return scratch_ + (finished.at - scratch_); }

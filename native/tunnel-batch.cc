@@ -53,39 +53,89 @@ int32_t TunnelBatch::add(const Slots& slots, int32_t entry) {
   return gather(facts, entry, pieces, count, static_cast<uint32_t>(facts[kFactLength]) + header);
 }
 
-/// Its frames lie in scratch one behind the other, each with the header before it.
+/// A frame in one piece of scratch, behind its header.
 int32_t TunnelBatch::add_finished(const Slots& slots, int32_t entry, uint32_t header) {
+  if ((entry & kFinishSegment) != 0) return add_super(slots, entry, header);
   const int32_t* const facts = slots.fact(entry & kEntrySlotMask);
-  Range tail;
-  const int32_t count = finisher_->finish(slots.unfinished(entry, &tail), header, finished_.get(), kSegmentsMax);
+  Range tail, frame;
+  const int32_t count = finisher_->finish(slots.unfinished(entry, &tail), header, &frame, 1);
   if (count == kNoScratch) return messages_used_ == 0 ? kDropEgressFull : kNoRoom;
   if (count <= 0) return kDropBadOffload;
+  __builtin_memcpy(finisher_->writable(frame) - header, slots.arena() + facts[kFactHeadAt] - header, header);
+  frame = {frame.at - header, frame.bytes + header};
+  return gather(facts, entry, &frame, 1, frame.bytes);
+}
+
+/// A message of all segments. Their payload stays where it is when that is our own memory, in one piece: a copy less.
+int32_t TunnelBatch::add_super(const Slots& slots, int32_t entry, uint32_t header) {
+  const int32_t* const facts = slots.fact(entry & kEntrySlotMask);
+  Range tail;
+  const Unfinished frame = slots.unfinished(entry, &tail);
   const uint8_t* const from = slots.arena() + facts[kFactHeadAt] - header;
-  uint32_t bytes = 0;
-  for (int32_t k = 0; k < count; k++) {
-    __builtin_memcpy(finisher_->writable(finished_[k]) - header, from, header);
-    bytes += finished_[k].bytes + header;
-  }
-  const Range whole{finished_[0].at - header, bytes};
-  if (count == 1) return gather(facts, entry, &whole, 1, bytes);
+  const bool stays = !Slots::is_foreign(facts) && (frame.tail_count == 0 || tail.at == frame.head + frame.head_bytes);
+  const int32_t ranges = stays ? cut_in_place(frame, from, header) : cut_by_copy(frame, from, header);
+  if (ranges == kNoScratch) return messages_used_ == 0 ? kDropEgressFull : kNoRoom;
+  if (ranges <= 0) return kDropBadOffload;
   Open* const place = open_of(facts);
-  TunnelMessage* const message = open(facts, place, 1);
-  if (message == nullptr) return kNoRoom;
-  message->area = whole.at;
-  message->segment = finished_[0].bytes + header;
-  message->bytes = bytes;
+  TunnelMessage* const message = open(facts, place, static_cast<uint32_t>(ranges));
+  if (message == nullptr) return messages_used_ == 0 ? kDropEgressFull : kNoRoom;
+  message->is_super = true;
+  message->segment = finished_[0].bytes + (stays ? finished_[1].bytes : 0);
   message->frames = 1;
   entry_[message->first] = entry;
+  fill(*message, ranges);
   place->message = kNoMessage;
   return 0;
+}
+
+/// Ranges that lie one behind the other, as copied segments do, make one vector for as many as go together.
+void TunnelBatch::fill(TunnelMessage& message, int32_t ranges) {
+  iovec* const first = vector_.get() + message.first;
+  iovec* vector = first;
+  for (int32_t k = 0; k < ranges; k++) message.bytes += finished_[k].bytes;
+  uint32_t left = message.bytes, part = 0;
+  for (int32_t k = 0; k < ranges; k++) {
+    const Range& range = finished_[k];
+    const bool begins = part == 0;
+    if (begins) part = part_of(left, message.segment, segments_);
+    if (!begins && static_cast<const uint8_t*>(vector[-1].iov_base) + vector[-1].iov_len == range.at) {
+      vector[-1].iov_len += range.bytes;
+    } else {
+      *vector++ = {const_cast<uint8_t*>(range.at), range.bytes};
+    }
+    part -= range.bytes;
+    left -= range.bytes;
+  }
+  message.vectors = static_cast<uint32_t>(vector - first);
+}
+
+/// Two ranges a segment: how many, or what the finisher says.
+int32_t TunnelBatch::cut_in_place(const Unfinished& frame, const uint8_t* from, uint32_t header) {
+  const int32_t count = finisher_->cut_in_place(frame, header, finished_.get(), kRangesMax);
+  for (int32_t k = 0; k < count; k++) {
+    Range& range = finished_[2 * k];
+    range = {range.at - header, range.bytes + header};
+    __builtin_memcpy(finisher_->writable(range), from, header);
+  }
+  return count < 0 ? count : 2 * count;
+}
+
+int32_t TunnelBatch::cut_by_copy(const Unfinished& frame, const uint8_t* from, uint32_t header) {
+  const int32_t count = finisher_->finish(frame, header, finished_.get(), kRangesMax);
+  for (int32_t k = 0; k < count; k++) {
+    Range& range = finished_[k];
+    range = {range.at - header, range.bytes + header};
+    __builtin_memcpy(finisher_->writable(range), from, header);
+  }
+  return count;
 }
 
 int32_t TunnelBatch::gather(const int32_t* facts, int32_t entry, const Range* pieces, int32_t count, uint32_t bytes) {
   const uint32_t vectors = static_cast<uint32_t>(count);
   Open* const place = open_of(facts);
   TunnelMessage* message = place->message == kNoMessage ? nullptr : &message_[place->message];
-  if (message == nullptr || bytes > message->segment || message->frames == kSegmentsOfMessage ||
-      message->vectors + vectors > kSegmentsOfMessage || message->bytes + bytes > kMessageBytesMax) {
+  // A frame has a vector at least.
+  if (message == nullptr || bytes > message->segment || message->vectors + vectors > kSegmentsOfMessage || message->bytes + bytes > kMessageBytesMax) {
     // Only what may be joined by another needs room for it.
     const bool alone = !segments_ || 2 * bytes > kMessageBytesMax;
     message = open(facts, place, alone ? vectors : kSegmentsOfMessage);
@@ -135,7 +185,7 @@ TunnelMessage* TunnelBatch::open(const int32_t* facts, Open* place, uint32_t pla
   message.next = kNoMessage;
   message.bytes = message.frames = message.vectors = 0;
   message.first = places_used_;
-  message.area = nullptr;
+  message.is_super = false;
   write_control(message, static_cast<uint32_t>(facts[kFactOuter]));
   places_used_ += places;
   if ((lanes_used_ & 1u << lane) == 0) {

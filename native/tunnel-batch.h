@@ -1,5 +1,5 @@
 // Frames of one list on their way into tunnels, gathered into messages: frames of equal length that go the same way share one, which the
-// kernel cuts into datagrams (UDP_SEGMENT); what is unfinished is finished in scratch, a super-frame as one message there. One worker's;
+// kernel cuts into datagrams (UDP_SEGMENT); what is unfinished is finished in scratch, a super-frame being a message of its own. One worker's;
 // frames are referred to, not kept: what is in it is sent or refused before its list ends. Sends nothing itself (tunnel-post.h).
 #pragma once
 #include <memory>
@@ -24,11 +24,19 @@ struct TunnelMessage {
   uint32_t frames;         // list entries
   uint32_t first;          // place of its entries, and of its vectors
   uint32_t vectors;
-  const uint8_t* area;     // a cut super-frame's bytes, in one piece; of any length
+  bool is_super;           // the segments of one entry, of any length
   uint32_t control_bytes;  // TOS and TTL
   uint32_t segment_bytes;  // and behind them, of several datagrams, UDP_SEGMENT
   alignas(cmsghdr) uint8_t control[3 * CMSG_SPACE(sizeof(int))];
 };
+
+/// Of a super-frame of which `left` bytes are left, those that go as one message. Its vectors end there.
+inline uint32_t part_of(uint32_t left, uint32_t segment, bool segments) {
+  if (!segments) return left < segment ? left : segment;
+  if (left <= kMessageBytesMax && left <= kSegmentsOfMessage * segment) return left;
+  const uint32_t datagrams = kMessageBytesMax / segment;
+  return datagrams == 0 ? segment : (datagrams < kSegmentsOfMessage ? datagrams : kSegmentsOfMessage) * segment;
+}
 
 class TunnelBatch {
  public:
@@ -58,7 +66,7 @@ class TunnelBatch {
   static constexpr uint32_t kMessagesMax = 256;
   static constexpr uint32_t kPlacesMax = 8192;
   static constexpr uint32_t kOpenCount = 64;
-  static constexpr int32_t kSegmentsMax = 1024;
+  static constexpr int32_t kRangesMax = 2048;
   static constexpr size_t kScratchBytes = 8 * kScratchMin;
   /// Frames in more pieces than this are copied.
   static constexpr int32_t kPiecesMax = 16;
@@ -71,9 +79,13 @@ class TunnelBatch {
   };
 
   int32_t add_finished(const Slots& slots, int32_t entry, uint32_t header);
+  int32_t add_super(const Slots& slots, int32_t entry, uint32_t header);
+  int32_t cut_in_place(const Unfinished& frame, const uint8_t* from, uint32_t header);
+  int32_t cut_by_copy(const Unfinished& frame, const uint8_t* from, uint32_t header);
   int32_t gather(const int32_t* facts, int32_t entry, const Range* pieces, int32_t count, uint32_t bytes);
   TunnelMessage* open(const int32_t* facts, Open* place, uint32_t places);
   Open* open_of(const int32_t* facts);
+  void fill(TunnelMessage& message, int32_t ranges);
   void write_control(TunnelMessage& message, uint32_t outer);
 
   const int32_t family_;
@@ -82,7 +94,7 @@ class TunnelBatch {
   std::unique_ptr<TunnelMessage[]> message_{new TunnelMessage[kMessagesMax]};
   std::unique_ptr<iovec[]> vector_{new iovec[kPlacesMax]};
   std::unique_ptr<int32_t[]> entry_{new int32_t[kPlacesMax]};
-  std::unique_ptr<Range[]> finished_{new Range[kSegmentsMax]};
+  std::unique_ptr<Range[]> finished_{new Range[kRangesMax]};
   Open open_[kOpenCount] = {};
   uint32_t first_[kPoolSockets] = {};
   uint32_t last_[kPoolSockets] = {};

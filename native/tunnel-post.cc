@@ -94,7 +94,7 @@ void TunnelPost::put(uint32_t number) {
   if (message.target >= 0) return put_to(message, 0, message.target);
   int32_t count = 0;
   const int32_t* const set = slots_->set_at(~message.target, &count);
-  if (count <= 0) return refuse({&message, 0, 0, message.bytes}, kDropNoRemote);
+  if (count <= 0) return refuse({&message, 0, message.bytes}, kDropNoRemote);
   const int32_t* const entries = batch_->entries_of(message);
   for (uint32_t k = 0; k < message.frames; k++) slots_->count_copies(port_, entries[k], count - 1);
   for (int32_t k = 0; k < count; k++) put_to(message, static_cast<uint32_t>(k), set[k]);
@@ -103,31 +103,31 @@ void TunnelPost::put(uint32_t number) {
 void TunnelPost::put_to(const TunnelMessage& message, uint32_t ordinal, int32_t destination) {
   SocketName name;
   const socklen_t name_bytes = name_of(destination, &name);
-  if (name_bytes == 0) return refuse({&message, ordinal, 0, message.bytes}, kDropNoRemote);
-  if (message.area == nullptr) return put_item(message, ordinal, name, name_bytes, 0, message.bytes);
-  const uint32_t datagrams = batch_->segments() ? std::min(kSegmentsOfMessage, std::max(1u, kMessageBytesMax / message.segment)) : 1;
-  const uint32_t step = datagrams * message.segment;
-  for (uint32_t at = 0; at < message.bytes; at += step) put_item(message, ordinal, name, name_bytes, at, std::min(step, message.bytes - at));
+  if (name_bytes == 0) return refuse({&message, ordinal, message.bytes}, kDropNoRemote);
+  iovec* vectors = batch_->vectors_of(message);
+  if (!message.is_super) return put_item({&message, ordinal, message.bytes}, name, name_bytes, vectors, message.vectors);
+  for (uint32_t left = message.bytes; left > 0;) {
+    const uint32_t bytes = part_of(left, message.segment, batch_->segments());
+    uint32_t count = 0;
+    for (uint32_t has = 0; has < bytes; count++) has += static_cast<uint32_t>(vectors[count].iov_len);
+    put_item({&message, ordinal, bytes}, name, name_bytes, vectors, count);
+    vectors += count;
+    left -= bytes;
+  }
 }
 
-void TunnelPost::put_item(const TunnelMessage& message, uint32_t ordinal, const SocketName& name, socklen_t name_bytes, uint32_t at, uint32_t bytes) {
+void TunnelPost::put_item(const Item& item, const SocketName& name, socklen_t name_bytes, iovec* vectors, uint32_t count) {
   if (items_used_ == kItemsMax) flush();
   const uint32_t number = items_used_++;
-  items_[number] = {&message, ordinal, at, bytes};
+  items_[number] = item;
   names_[number] = name;
   msghdr& header = messages_[number].msg_hdr;
   header.msg_name = &names_[number];
   header.msg_namelen = name_bytes;
-  if (message.area == nullptr) {
-    header.msg_iov = batch_->vectors_of(message);
-    header.msg_iovlen = message.vectors;
-  } else {
-    areas_[number] = {const_cast<uint8_t*>(message.area) + at, bytes};
-    header.msg_iov = areas_ + number;
-    header.msg_iovlen = 1;
-  }
-  header.msg_control = const_cast<uint8_t*>(message.control);
-  header.msg_controllen = message.segment_bytes;
+  header.msg_iov = vectors;
+  header.msg_iovlen = count;
+  header.msg_control = const_cast<uint8_t*>(item.message->control);
+  header.msg_controllen = item.message->segment_bytes;
 }
 
 /// 0 when it is no remote of ours any more: a number out of range, a record that was given back or is of the other family.
@@ -218,7 +218,7 @@ void TunnelPost::refuse(const Item& item, int32_t reason) {
 /// Parts of a super-frame are one refusal, for each remote.
 void TunnelPost::refuse_one(const Item& item, uint32_t frame, int32_t reason) {
   const int32_t* const entries = batch_->entries_of(*item.message);
-  if (item.message->area == nullptr) return slots_->refuse(port_, entries[frame], reason);
+  if (!item.message->is_super) return slots_->refuse(port_, entries[frame], reason);
   if (refused_ == item.message && refused_ordinal_ == item.ordinal) return;
   refused_ = item.message;
   refused_ordinal_ = item.ordinal;

@@ -29,13 +29,12 @@ class TunnelPost {
   struct Item {
     const TunnelMessage* message;
     uint32_t ordinal;  // of the remote in its set
-    uint32_t at;       // where it starts in the message
     uint32_t bytes;
   };
 
   void put(uint32_t number);
   void put_to(const TunnelMessage& message, uint32_t ordinal, int32_t destination);
-  void put_item(const TunnelMessage& message, uint32_t ordinal, const SocketName& name, socklen_t name_bytes, uint32_t at, uint32_t bytes);
+  void put_item(const Item& item, const SocketName& name, socklen_t name_bytes, iovec* vectors, uint32_t count);
   socklen_t name_of(int32_t destination, SocketName* name) const;
   void flush();
   int send_some(mmsghdr* messages, uint32_t count);
@@ -65,7 +64,6 @@ class TunnelPost {
   uint32_t items_used_ = 0;
   mmsghdr messages_[kItemsMax] = {};
   SocketName names_[kItemsMax] = {};
-  iovec areas_[kItemsMax] = {};
   Item items_[kItemsMax] = {};
 };
 

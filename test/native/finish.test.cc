@@ -48,9 +48,35 @@ void check_payload(const Rig& rig, int32_t count, const Bytes& input, uint32_t g
   CHECK(count == 1 ? total == input.size() : at == input.size());
 }
 
+// With its payload left where it is a super-frame is cut into the same bytes, or refused for the same reason.
+void check_in_place(Rig& copied, Rig& in_place, const Bytes& bytes, Unfinished frame) {
+  const auto memory = std::make_unique<uint8_t[]>(bytes.size());
+  std::memcpy(memory.get(), bytes.data(), bytes.size());
+  const Range tail{memory.get() + frame.head_bytes, static_cast<uint32_t>(bytes.size() - frame.head_bytes)};
+  frame.head = memory.get();
+  frame.tail = &tail;
+  frame.tail_count = 1;
+  copied.finisher.reset();
+  in_place.finisher.reset();
+  const int32_t count = copied.finish(frame);
+  const int32_t got = in_place.finisher.cut_in_place(frame, kRoom, in_place.out.data(), kOutMax);
+  if (frame.gso_type == weft::kGsoNone) CHECK(got == kBadOffload);
+  if (frame.gso_type == weft::kGsoNone || count == kNoScratch || got == kNoScratch) return;
+  CHECK(got == count);
+  for (int32_t i = 0; i < got; i++) {
+    const Range& headers = in_place.out[static_cast<size_t>(2 * i)];
+    const Range& payload = in_place.out[static_cast<size_t>(2 * i + 1)];
+    Bytes segment(headers.at, headers.at + headers.bytes);
+    segment.insert(segment.end(), payload.at, payload.at + payload.bytes);
+    CHECK(segment == copied.frame(i));
+    CHECK(payload.at >= memory.get() && payload.at + payload.bytes <= memory.get() + bytes.size());
+    for (uint32_t k = 1; k <= kRoom; k++) CHECK(headers.at[-static_cast<long>(k)] == 0);
+  }
+}
+
 int run_fuzz(uint64_t seed, uint32_t cases) {
   Random random(seed);
-  Rig rig(64 * 1024);
+  Rig rig(64 * 1024), copied(256 * 1024), in_place(256 * 1024);
   uint32_t good = 0, bad = 0, full = 0;
   for (uint32_t i = 0; i < cases; i++) {
     const Spec spec = random_spec(random, i % 64 == 0 ? 20000 : 600);
@@ -67,6 +93,7 @@ int run_fuzz(uint64_t seed, uint32_t cases) {
     frame.head_bytes = pieces.frame.head_bytes;
     frame.tail = pieces.frame.tail;
     frame.tail_count = pieces.frame.tail_count;
+    if (i % 4 == 0) check_in_place(copied, in_place, bytes, frame);
     if (below(random, 3) != 0) rig.finisher.reset();
     const size_t used = rig.finisher.used();
     const int32_t count = rig.finish(frame);

@@ -20,6 +20,7 @@ import { checkLinks, LINKS } from './link-stories.ts';
 import { checkNetdev, NETDEV } from './netdev-stories.ts';
 import { checkSockets, checkStreams, SOCKETS, STREAMS } from './socket-stories.ts';
 import { checkLists, LISTS, RINGS, ringReason, tell, wanted } from './stories.ts';
+import { checkTunnels, TUNNELS } from './tunnel-stories.ts';
 
 const READY = fileURLToPath(new URL('../../native/ready.mjs', import.meta.url));
 const ADDON = fileURLToPath(new URL('../../build/sanitize/build/Release', import.meta.url));
@@ -84,6 +85,7 @@ describeNeeds({ ...wanted, tools: [...wanted.tools, ...TOOLS], because }, 'the a
   it.each(Object.keys(LINKS))('reports nothing in the links’ story of %s', (story) => checkLinks(story, env));
   it.each(Object.keys(ECHOES))('reports nothing in the echoes’ story of %s', (story) => checkEchoes(story, env));
   it.each(Object.keys(ARRIVALS))('reports nothing in the story of tunnels’ %s', (story) => checkArrivals(story, env));
+  it.each(Object.keys(TUNNELS))('reports nothing in the tunnels’ story of %s', (story) => checkTunnels(story, env));
   it.each(Object.keys(STREAMS))('reports nothing in the socket ports’ story of %s', (story) =>
     checkStreams(story, seedFor(story), env),
   );

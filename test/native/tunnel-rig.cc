@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <linux/if.h>
+#include <linux/if_tun.h>
 #include <linux/ipv6.h>
 #include <netinet/udp.h>
 #include <sched.h>
@@ -48,6 +49,13 @@ Sink::Sink(int32_t family, uint16_t port, int protocol) : strips_(protocol != 0 
   any.family = family;
   const socklen_t bytes = write_name(&name, any, protocol == 0 ? htons(port) : 0, 0);
   CHECK(::bind(socket_.get(), &name.any, bytes) == 0);
+}
+
+void Sink::join(const std::string& group, uint32_t device) {
+  ip_mreqn wanted{};
+  std::memcpy(&wanted.imr_multiaddr, parse_address(group).bytes, sizeof wanted.imr_multiaddr);
+  wanted.imr_ifindex = static_cast<int>(device);
+  CHECK(::setsockopt(socket_.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &wanted, sizeof wanted) == 0);
 }
 
 std::vector<Datagram> Sink::take() {
@@ -157,18 +165,53 @@ Bytes operator+(const Bytes& a, const Bytes& b) {
 }
 
 namespace {
-void loopback(unsigned long request, ifreq& wanted) {
+constexpr char kWire[] = "weft-wire";
+
+void configure(const char* name, unsigned long request, ifreq& wanted) {
   const Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  std::strcpy(wanted.ifr_name, "lo");
+  std::strcpy(wanted.ifr_name, name);
   CHECK(::ioctl(socket.get(), request, &wanted) == 0);
 }
+
+void set_address(unsigned long request, const char* text) {
+  ifreq wanted{};
+  SocketName name{};
+  write_name(&name, parse_address(text), 0, 0);
+  std::memcpy(&wanted.ifr_addr, &name.v4, sizeof name.v4);
+  configure(kWire, request, wanted);
+}
 }  // namespace
+
+Wire::Wire() {
+  Descriptor tap = Descriptor::open("/dev/net/tun", O_RDWR);
+  ifreq wanted{};
+  wanted.ifr_flags = IFF_TAP | IFF_NO_PI;
+  std::strcpy(wanted.ifr_name, kWire);
+  if (!tap.valid() || ::ioctl(tap.get(), TUNSETIFF, &wanted) != 0) return;
+  set_address(SIOCSIFADDR, "10.99.0.1");
+  set_address(SIOCSIFNETMASK, "255.255.255.0");
+  wanted.ifr_flags = IFF_UP;
+  configure(kWire, SIOCSIFFLAGS, wanted);
+  configure(kWire, SIOCGIFINDEX, wanted);
+  index_ = static_cast<uint32_t>(wanted.ifr_ifindex);
+  tap_ = std::move(tap);
+}
+
+std::vector<Bytes> Wire::take() {
+  std::vector<Bytes> taken;
+  for (;;) {
+    Bytes frame(2048);
+    const ssize_t got = ::read(tap_.get(), frame.data(), frame.size());
+    if (got < 0) return taken;
+    if (got > 34 && frame[12] == 8 && frame[13] == 0) taken.emplace_back(frame.begin() + 14, frame.begin() + got);
+  }
+}
 
 bool enter_namespace() {
   if (::unshare(CLONE_NEWNET) != 0) return false;
   ifreq up{};
   up.ifr_flags = IFF_UP;
-  loopback(SIOCSIFFLAGS, up);
+  configure("lo", SIOCSIFFLAGS, up);
   const Descriptor socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   for (uint8_t k = 1; k <= 9; k++) {
     in6_ifreq more{};
@@ -194,7 +237,7 @@ bool enter_namespace() {
 void set_loopback_mtu(int mtu) {
   ifreq wanted{};
   wanted.ifr_mtu = mtu;
-  loopback(SIOCSIFMTU, wanted);
+  configure("lo", SIOCSIFMTU, wanted);
 }
 
 }  // namespace rig

@@ -29,6 +29,7 @@ class Sink {
  public:
   explicit Sink(int32_t family, uint16_t port = kVxlanPort, int protocol = 0);
   std::vector<Datagram> take();
+  void join(const std::string& group, uint32_t device);
 
  private:
   weft::Descriptor socket_;
@@ -76,6 +77,20 @@ Bytes operator+(const Bytes& a, const Bytes& b);
 /// A namespace of its own for this process, with 2001:db8::1 to ::9 on its loopback too. False when that is not allowed.
 bool enter_namespace();
 void set_loopback_mtu(int mtu);
+
+/// An interface of this namespace whose other end is read here: 10.99.0.1/24.
+class Wire {
+ public:
+  Wire();
+  bool is_there() const { return tap_.valid(); }
+  uint32_t index() const { return index_; }
+  /// IPv4 packets that went out since the last call.
+  std::vector<Bytes> take();
+
+ private:
+  weft::Descriptor tap_;
+  uint32_t index_ = 0;
+};
 
 struct Rule {
   const char* name;

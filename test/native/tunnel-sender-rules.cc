@@ -86,6 +86,22 @@ void marks() {
   }
 }
 
+/// More ways than the batch keeps open at a time: each frame goes the one that it was given.
+void crowd() {
+  Tunnel tunnel(Tunnel::options("127.0.0.1"));
+  Sink sink(4);
+  std::vector<int32_t> entries;
+  for (int32_t k = 0; k < 500; k++)
+    entries.push_back(tunnel.entry(frame_of(60, k), k % 250, tunnel.remote(k % 2, "127.0.0." + std::to_string(2 + k % 2)), {.ttl = 1 + static_cast<uint32_t>(k % 250)}));
+  CHECK(tunnel.send(entries).refused == 0);
+  const auto got = sink.take();
+  CHECK(got.size() == 500);
+  for (const Datagram& one : got) {
+    const int32_t number = one.bytes[0];
+    CHECK(one.ttl == 1 + number && one.to == "127.0.0." + std::to_string(2 + number % 2));
+  }
+}
+
 model::Spec super(size_t payload, bool v6 = false) {
   model::Spec spec;
   spec.v6 = v6;
@@ -125,6 +141,81 @@ void supers(bool v6, bool checksum) {
   CHECK(tunnel.messages() == (checksum ? 5 : got.size()) && tunnel.datagrams() == got.size());
 }
 
+/// As few messages as hold the segments: 64 of them at most, 65,507 bytes at most, the last one shorter or not.
+void parts() {
+  const struct {
+    size_t payload;
+    uint16_t size;
+    uint64_t messages;
+  } cases[] = {{62'000, 8800, 1}, {64'000, 100, 10}, {6400, 100, 1}, {6401, 100, 2}, {65'000, 1400, 2}, {65'000, 32'000, 1}, {65'400, 32'700, 2}, {60'000, 20'000, 1}};
+  for (const auto& one : cases) {
+    Tunnel tunnel(Tunnel::options("127.0.0.1"));
+    Sink sink(4);
+    const model::Spec spec = super(one.payload);
+    CHECK(tunnel.send({tunnel.unfinished(spec, one.payload, one.size, 0, tunnel.remote(0, "127.0.0.2"))}).refused == 0);
+    check_segments(sink.take(), 0, spec, one.size, 0);
+    CHECK(tunnel.messages() == one.messages);
+    CHECK(tunnel.datagrams() == (one.payload + one.size - 1) / one.size);
+  }
+}
+
+/// Frames whose tails lie in pieces outside the arena: few of them go as they are, many, or a super-frame's, by a copy.
+void foreign() {
+  Tunnel tunnel(Tunnel::options("127.0.0.1"));
+  Sink sink(4);
+  const int32_t to = tunnel.remote(0, "127.0.0.2");
+  Slots& slots = tunnel.worker.slots;
+  slots.begin_turn();
+  slots.begin_receiving();
+  const model::Spec spec = super(20'000);
+  const Bytes wide = model::super_of(spec);
+  const Bytes frames[] = {frame_of(1400, 0), frame_of(1400, 1), wide};
+  const size_t sizes[] = {300, 7, 4096};
+  std::vector<int32_t> entries;
+  for (size_t k = 0; k < 3; k++) {
+    const Bytes& frame = frames[k];
+    std::vector<Range> pieces;
+    for (size_t at = kHeadBytes; at < frame.size(); at += sizes[k])
+      pieces.push_back({frame.data() + at, static_cast<uint32_t>(std::min(sizes[k], frame.size() - at))});
+    const int32_t number = static_cast<int32_t>(k), entry = tunnel.entry(frame, number, to);
+    const int32_t slot = slots.take();
+    std::memcpy(slots.head(slot) - 8, header_of(number).data(), 8);
+    std::memcpy(slots.head(slot), frame.data(), kHeadBytes);
+    CHECK(slots.put_with_tail(slot, 1, kHeadBytes, static_cast<int32_t>(frame.size()), 0, pieces.data(), static_cast<int32_t>(pieces.size())));
+    int32_t* const facts = slots.fact(slot);
+    std::copy_n(slots.fact(entry) + kFactGso, 6, facts + kFactGso);
+    entries.push_back(slot);
+  }
+  int32_t* const facts = slots.fact(entries[2]);
+  facts[kFactFlags] |= kFlagNeedsChecksum;
+  facts[kFactGso] = spec.gso_type() | 1400 << 16;
+  facts[kFactChecksum] = static_cast<int32_t>(spec.l4_at() | 16u << 16);
+  entries[2] |= kFinishChecksum | kFinishSegment;
+  CHECK(tunnel.send(entries).refused == 0);
+  const auto got = sink.take();
+  CHECK(got.size() == 2 + 15 && tunnel.messages() == 2);
+  for (int32_t k = 0; k < 2; k++) CHECK(got[static_cast<size_t>(k)].bytes == datagram(1400, k));
+  check_segments(got, 2, spec, 1400, 2);
+}
+
+/// A tail of our own that lies elsewhere is copied.
+void elsewhere() {
+  Tunnel tunnel(Tunnel::options("127.0.0.1"));
+  Sink sink(4);
+  const int32_t to = tunnel.remote(0, "127.0.0.2");
+  const model::Spec spec = super(20'000);
+  const int32_t entry = tunnel.unfinished(spec, 20'000, 1400, 0, to);
+  int32_t* const facts = tunnel.worker.facts(entry & kEntrySlotMask);
+  uint8_t* const other = tunnel.worker.slots.large(9);
+  std::memcpy(other, tunnel.worker.slots.arena() + facts[kFactTailAt], static_cast<size_t>(facts[kFactLength] - facts[kFactHeadBytes]));
+  std::memset(tunnel.worker.slots.arena() + facts[kFactTailAt], 0, 20'000);
+  facts[kFactTailAt] = static_cast<int32_t>(other - tunnel.worker.slots.arena());
+  CHECK(tunnel.send({entry}).refused == 0);
+  const auto got = sink.take();
+  CHECK(got.size() == 15 && tunnel.messages() == 1);
+  check_segments(got, 0, spec, 1400, 0);
+}
+
 /// More super-frames than scratch holds.
 void overflow() {
   Tunnel tunnel(Tunnel::options("127.0.0.1"));
@@ -145,10 +236,14 @@ const Rule kSenderRules[] = {
     {"many", many},
     {"full", full},
     {"marks", marks},
+    {"crowd", crowd},
     {"supers", [] { supers(false, true); }},
     {"supers, IPv6", [] { supers(true, true); }},
     {"supers, no checksum", [] { supers(false, false); }},
     {"supers, IPv6, no checksum", [] { supers(true, false); }},
+    {"parts", parts},
+    {"foreign", foreign},
+    {"elsewhere", elsewhere},
     {"overflow", overflow},
     {nullptr, nullptr},
 };

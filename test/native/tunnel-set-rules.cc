@@ -86,7 +86,7 @@ void none() {
   const int32_t long_set = tunnel.set({61'440 + 1}), negative = tunnel.set({-1});
   // The word of a set that begins with the only member of another.
   const int32_t places[] = {tunnel.set({}), ~words, ~(words - 1), ~0x7fffffff, long_set - 1, negative - 1};
-  reinterpret_cast<int32_t*>(tunnel.worker.slots.arena())[words - 1] = 1;
+  reinterpret_cast<int32_t*>(tunnel.worker.slots.arena())[words - 1] = 61'000;
   for (const int32_t place : places) {
     const auto refused = flood(tunnel, {tunnel.entry(frame_of(60, 0), 0, place), tunnel.entry(frame_of(60, 1), 1, place)});
     CHECK((refused == std::vector<std::pair<int32_t, int32_t>>{{kDropNoRemote, 2}}));

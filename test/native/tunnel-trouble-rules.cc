@@ -124,13 +124,25 @@ void flags() {
   }
 }
 
+/// And over IPv6.
+void flags_v6() {
+  for (const bool checksum : {true, false}) {
+    Tunnel tunnel(Tunnel::options("2001:db8::1", checksum));
+    Sink raw(6, 0, IPPROTO_UDP);
+    const Sink bound(6);
+    CHECK(tunnel.send({tunnel.entry(frame_of(60, 0), 0, tunnel.remote(0, "2001:db8::2"))}).sent == 1);
+    const auto got = raw.take();
+    CHECK(got.size() == 1 && ((got[0].bytes[6] | got[0].bytes[7]) != 0) == checksum);
+  }
+}
+
 /// GRE: the header and the frame as an IP packet's payload; one packet each.
 void gre(bool v6) {
   SenderOptions options = Tunnel::options(v6 ? "2001:db8::1" : "127.0.0.1");
   options.gre = true;
   Tunnel tunnel(options);
   Sink sink(v6 ? 6 : 4, 0, IPPROTO_GRE);
-  const int32_t to = tunnel.remote(0, v6 ? "2001:db8::2" : "127.0.0.2", 0);
+  const int32_t to = tunnel.remote(0, v6 ? "2001:db8::2" : "127.0.0.2");
   const model::Spec spec = super(10'000);
   std::vector<int32_t> entries;
   for (int32_t k = 0; k < 3; k++) entries.push_back(tunnel.entry(frame_of(60, k), k, to, {.flow = 5, .tos = 8, .ttl = 9, .words = 1}));
@@ -146,6 +158,51 @@ void gre(bool v6) {
     CHECK(one.bytes == header_of(k, 1) + frame_of(60, k) && one.tos == 8 && one.ttl == 9 && (v6 || one.df));
   }
   for (size_t k = 0; k < 8; k++) CHECK(got[3 + k].bytes == header_of(3) + model::segments_of(spec, 1400)[k]);
+}
+
+/// A socket whose buffer is full takes nothing more of this list; the next list may find room.
+void full() {
+  const Wire wire;
+  if (!wire.is_there()) return;
+  Tunnel tunnel(Tunnel::options("10.99.0.1"));
+  const int smallest = 1;
+  const int socket = tunnel.sender->pools[0]->sockets[0].get();
+  CHECK(::setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &smallest, sizeof smallest) == 0);
+  // Nobody answers for this address: what goes there waits in the kernel.
+  const int32_t to = tunnel.remote(0, "10.99.0.2");
+  std::vector<int32_t> entries;
+  for (int32_t k = 0; k < 200; k++) entries.push_back(tunnel.entry(frame_of(1400, k), k, to));
+  const Sent sent = tunnel.send(entries);
+  CHECK(sent.sent == 46 && sent.refused == 154 && sent.reason == kDropEgressFull);
+  const Sent other = tunnel.send({tunnel.entry(frame_of(60, 0), 0, to, {.flow = 1})});
+  CHECK(other.sent == 1);
+}
+
+/// A group is reached by the interface that was named, and nothing of it comes back.
+void group() {
+  Wire wire;
+  if (!wire.is_there()) return;
+  SenderOptions options = Tunnel::options("10.99.0.1");
+  options.scope = wire.index();
+  Tunnel tunnel(options);
+  Sink sink(4);
+  sink.join("239.1.1.1", wire.index());
+  const int32_t to = tunnel.remote(0, "239.1.1.1");
+  const Sent sent = tunnel.send({tunnel.entry(frame_of(60, 0), 0, to), tunnel.entry(frame_of(60, 1), 1, to), tunnel.entry(frame_of(60, 2), 2, to, {.ttl = 9})});
+  CHECK(sent.refused == 0 && sink.take().empty());
+  std::vector<Bytes> packets;
+  for (const Bytes& packet : wire.take()) {
+    // IGMP tells of the membership.
+    if (packet[9] == IPPROTO_UDP) packets.push_back(packet);
+  }
+  CHECK(packets.size() == 3);
+  for (int32_t k = 0; k < 3; k++) {
+    const Bytes& packet = packets[static_cast<size_t>(k)];
+    CHECK(packet[8] == (k == 2 ? 9 : 1) && Bytes(packet.begin() + 16, packet.begin() + 20) == (Bytes{239, 1, 1, 1}));
+    CHECK(Bytes(packet.begin() + 28, packet.end()) == header_of(k) + frame_of(60, k));
+  }
+  const Way way = way_to(options.local, parse_address("239.1.1.1"), wire.index());
+  CHECK(way.error == 0 && way.mtu == kEthernetMtu && way.device == wire.index());
 }
 
 /// Ways as the kernel knows them.
@@ -172,8 +229,11 @@ const Rule kTroubleRules[] = {
     {"too long, IPv6", [] { too_long(true); }},
     {"fragmented", fragmented},
     {"flags", flags},
+    {"flags, IPv6", flags_v6},
     {"GRE", [] { gre(false); }},
     {"GRE, IPv6", [] { gre(true); }},
+    {"full", full},
+    {"group", group},
     {"ways", ways},
     {nullptr, nullptr},
 };
