@@ -2,7 +2,8 @@
  * Addresses of tunnels in the network that carries them: which can be a machine's, which a group's, and one spelling for each. Called by
  * the checks of tunnels; pure. What is no address at all, which the schema tells, is null here.
  */
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { parseIpv4Address, parseIpv6Address } from '../../dataplane/wire/text.ts';
 import { normalAddress } from '../model/tunnel-document.ts';
 
 export interface UnderlayAddress {
@@ -15,42 +16,48 @@ export interface UnderlayAddress {
   readonly wrong: string | null;
 }
 
-function listOf(...networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address, prefix] = network.split('/') as [string, string];
-    list.addSubnet(address, Number(prefix), address.includes(':') ? 'ipv6' : 'ipv4');
-  }
-  return list;
+/** By its bytes and not by node:net's BlockList, which takes 8 µs an address (Node 20): a document may name 60,000. */
+type Bytes = Uint8Array;
+
+/** 224.0.0.0/4, and ff00::/8. */
+function isGroup(bytes: Bytes): boolean {
+  return bytes.length === 4 ? bytes[0]! >> 4 === 0xe : bytes[0] === 0xff;
 }
 
-const GROUPS = listOf('224.0.0.0/4', 'ff00::/8');
-const LOOPBACK = listOf('127.0.0.0/8', '::1/128');
-const NOBODY = listOf('0.0.0.0/8', '::/128');
-const RESERVED = listOf('240.0.0.0/4');
-const MAPPED = listOf('::ffff:0:0/96');
-const LINK_LOCAL = listOf('fe80::/10');
+function isZero(bytes: Bytes, from: number, to: number): boolean {
+  for (let k = from; k < to; k++) if (bytes[k] !== 0) return false;
+  return true;
+}
 
-function wrongOf(text: string, family: 'ipv4' | 'ipv6'): string | null {
-  if (text === '255.255.255.255') return 'is the broadcast address';
-  if (NOBODY.check(text, family)) return 'is no machine’s address';
-  if (family === 'ipv4') return RESERVED.check(text, family) ? 'is reserved (240.0.0.0/4)' : null;
-  if (MAPPED.check(text, family)) return 'is an IPv4 address in IPv6’s form: write it as IPv4';
-  return LINK_LOCAL.check(text, family) ? 'is link-local: tunnels need an address that is routed' : null;
+/** 127.0.0.0/8, and ::1. */
+function isLoopback(bytes: Bytes): boolean {
+  return bytes.length === 4 ? bytes[0] === 127 : isZero(bytes, 0, 15) && bytes[15] === 1;
+}
+
+function wrong4(bytes: Bytes): string | null {
+  if (bytes[0] === 0) return 'is no machine’s address';
+  if (bytes.every((byte) => byte === 255)) return 'is the broadcast address';
+  return bytes[0]! >> 4 === 0xf ? 'is reserved (240.0.0.0/4)' : null;
+}
+
+function wrong6(bytes: Bytes): string | null {
+  if (isZero(bytes, 0, 16)) return 'is no machine’s address';
+  if (isZero(bytes, 0, 10) && bytes[10] === 0xff && bytes[11] === 0xff)
+    return 'is an IPv4 address in IPv6’s form: write it as IPv4';
+  const linkLocal = bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80;
+  return linkLocal ? 'is link-local: tunnels need an address that is routed' : null;
 }
 
 export function underlayAddress(value: unknown): UnderlayAddress | null {
-  if (typeof value !== 'string' || value.includes('%') || isIP(value) === 0) return null;
-  const text = normalAddress(value);
-  const family = isIP(value) === 4 ? 4 : 6;
-  const name = family === 4 ? 'ipv4' : 'ipv6';
-  // BlockList takes a mapped address for the IPv4 address in it.
-  const mapped = family === 6 && MAPPED.check(text, name);
+  if (typeof value !== 'string' || value.includes('%')) return null;
+  const family = isIP(value);
+  if (family !== 4 && family !== 6) return null;
+  const bytes = family === 4 ? parseIpv4Address(value) : parseIpv6Address(value);
   return {
-    text,
+    text: normalAddress(value),
     family,
-    group: !mapped && GROUPS.check(text, name),
-    loopback: !mapped && LOOPBACK.check(text, name),
-    wrong: wrongOf(text, name),
+    group: isGroup(bytes),
+    loopback: isLoopback(bytes),
+    wrong: family === 4 ? wrong4(bytes) : wrong6(bytes),
   };
 }
