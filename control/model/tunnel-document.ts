@@ -21,11 +21,9 @@ function addressOrNull(text: string | undefined): string | null {
   return text === undefined ? null : normalAddress(text);
 }
 
-/** Pairs of VLAN and VNI by VLAN. */
+/** Pairs of VLAN and VNI by VLAN: of keys that are whole numbers JavaScript keeps the lesser first. */
 function pairsOf(vlans: Readonly<Record<string, number>>): [number, number][] {
-  return Object.entries(vlans)
-    .map(([vlan, vni]): [number, number] => [Number(vlan), vni])
-    .sort(([a], [b]) => a - b);
+  return Object.entries(vlans).map(([vlan, vni]) => [Number(vlan), vni]);
 }
 
 /** A port with a map carries the VLANs of the map, and no others. */

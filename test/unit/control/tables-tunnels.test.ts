@@ -233,6 +233,16 @@ describe('the table of VNIs', () => {
     ]);
   });
 
+  it('tells endpoints apart also where their VNI falls on one slot', () => {
+    const seen = new Map<number, number>();
+    let other = 1;
+    while (!seen.has(vniSlot(other, 7))) seen.set(vniSlot(other, 7), other++);
+    const one = seen.get(vniSlot(other, 7))!;
+    const copy = compiled([1, { endpoint: one }], [2, { endpoint: other }]);
+    expect(find(vnisOf(copy), one, 7)).toEqual([1, -1]);
+    expect(find(vnisOf(copy), other, 7)).toEqual([2, -1]);
+  });
+
   it('refuses a VNI that nobody would find', () => {
     // All that fall on one slot, and the next ones behind it.
     const first = vniSlot(ENDPOINT, 1);
