@@ -13,11 +13,11 @@
 
 namespace weft {
 
-/// A socket and what its datagrams begin with.
+/// A socket, and whose datagrams it gets.
 struct ReceivingSocket {
   Descriptor socket;
-  std::string group;  // empty: none
-  int32_t device = 0;
+  std::string group;  // empty: those to the local address
+  int32_t device = 0;  // by which interface the group was joined
 };
 
 struct ReceiverCounts {
