@@ -71,6 +71,8 @@ export interface TunnelRow {
   readonly mtuFixed: boolean;
   /** Longest inner IP packet that the underlay takes on the way to every remote; 0: unknown. */
   readonly mtuUnderlay: number;
+  /** Outer packets may not be fragmented; false: what exceeds the underlay goes in fragments. */
+  readonly df: boolean;
   /** Outer IP packet less inner IP packet, in bytes: inner Ethernet, tunnel header, UDP and outer IP. */
   readonly overhead: number;
   /** TAPs of its bridge whose MTU is larger than the tunnel's, and that weft may not change. */

@@ -64,6 +64,7 @@ export const tunnelRow = z.object({
   mtu: count.describe('bytes of the longest inner IP packet'),
   mtuFixed: z.boolean().describe('the document says the MTU; else it follows the underlay'),
   mtuUnderlay: count.describe('bytes of the longest inner IP packet that every remote’s way takes; 0: unknown'),
+  df: z.boolean().describe('outer packets may not be fragmented'),
   overhead: count.describe('bytes that the outer IP packet has beyond the inner one'),
   tooLarge: z.array(z.string()).describe('TAPs of its bridge with a larger MTU that weft may not change'),
   remoteLimit: count.describe('remotes that may be learned'),

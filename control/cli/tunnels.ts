@@ -40,8 +40,8 @@ function localText({ local, udpPort }: TunnelRow): string {
 }
 
 /** What is wrong with the MTU, or null. */
-function mtuTrouble({ mtu, mtuUnderlay, tooLarge }: TunnelRow): string | null {
-  if (mtuUnderlay !== 0 && mtu > mtuUnderlay) return `the underlay takes an MTU of ${mtuUnderlay} only`;
+function mtuTrouble({ mtu, mtuUnderlay, df, tooLarge }: TunnelRow): string | null {
+  if (df && mtuUnderlay !== 0 && mtu > mtuUnderlay) return `the underlay takes an MTU of ${mtuUnderlay} only`;
   return tooLarge.length === 0 ? null : `larger MTU: ${tooLarge.join(', ')}`;
 }
 
@@ -125,7 +125,12 @@ function mtuPairs(tunnel: TunnelRow): [string, string][] {
   const from = mtuFixed ? 'as the document says' : 'what the underlay takes';
   return [
     ['mtu', mtu === 0 ? 'unknown' : `${mtu}, ${from}; outer packets have ${overhead} bytes more`],
-    ['underlay', mtuUnderlay === 0 || mtuUnderlay === mtu ? '' : `takes an MTU of ${mtuUnderlay}`],
+    [
+      'underlay',
+      mtuUnderlay === 0 || mtuUnderlay === mtu
+        ? ''
+        : `takes an MTU of ${mtuUnderlay}${tunnel.df ? '' : ', the rest goes in fragments'}`,
+    ],
     ['too large', tooLarge.length === 0 ? '' : `${tooLarge.join(', ')}: give them an MTU of ${fits}`],
   ];
 }

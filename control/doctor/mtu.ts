@@ -52,15 +52,21 @@ export function pairsOf(tunnels: readonly TunnelRow[]): Pair[] {
       if (origin === 'group') continue;
       const key = `${tunnel.local} ${remote}`;
       const pair = pairs.get(key) ?? { local: tunnel.local, remote, tunnels: [], route: 0 };
-      if (!pair.tunnels.includes(tunnel)) pair.tunnels.push(tunnel);
+      if (pair.tunnels.at(-1) !== tunnel) pair.tunnels.push(tunnel);
       pair.route = Math.max(pair.route, pathMtu);
       pairs.set(key, pair);
     }
   return [...pairs.values()];
 }
 
-function neededBy({ mtu, overhead }: TunnelRow): number {
-  return mtu === 0 ? 0 : mtu + overhead;
+/** What may be fragmented needs no more than the route says. */
+function neededBy({ mtu, overhead, df }: TunnelRow, route: number): number {
+  if (mtu === 0) return 0;
+  return df || route === 0 ? mtu + overhead : Math.min(mtu + overhead, route);
+}
+
+function neededOf({ tunnels, route }: Pick<Pair, 'tunnels' | 'route'>): number {
+  return Math.max(...tunnels.map((tunnel) => neededBy(tunnel, route))) || route || USUAL_MTU;
 }
 
 function namesOf(tunnels: readonly TunnelRow[]): string {
@@ -70,8 +76,8 @@ function namesOf(tunnels: readonly TunnelRow[]): string {
 }
 
 /** Tunnels with the same overhead need the same `mtu:`. */
-function mtuRemedy(tunnels: readonly TunnelRow[], needed: number, passed: number): string {
-  const wide = tunnels.filter((tunnel) => neededBy(tunnel) > passed);
+function mtuRemedy({ tunnels, route }: Pair, needed: number, passed: number): string {
+  const wide = tunnels.filter((tunnel) => neededBy(tunnel, route) > passed);
   const overheads = [...new Set(wide.map(({ overhead }) => overhead))];
   const each = overheads.map((overhead) => {
     const of = wide.filter((tunnel) => tunnel.overhead === overhead);
@@ -97,10 +103,11 @@ function nothingPassed({ refused }: PathFinding): Judgement {
   };
 }
 
-function judge({ tunnels, route }: Pair, needed: number, asked: number, finding: PathFinding): Judgement {
+function judge(pair: Pair, needed: number, asked: number, finding: PathFinding): Judgement {
+  const { tunnels, route } = pair;
   const { passed, told } = finding;
   if (passed === null) return nothingPassed(finding);
-  const remedy = mtuRemedy(tunnels, needed, passed);
+  const remedy = mtuRemedy(pair, needed, passed);
   if (passed < asked && passed !== told?.mtu)
     return { verdict: 'lost', problem: `packets of more than ${passed} bytes are lost, and nobody says so`, remedy };
   if (passed >= needed) return { verdict: 'fine', problem: null, remedy: null };
@@ -116,7 +123,7 @@ function judge({ tunnels, route }: Pair, needed: number, asked: number, finding:
 
 async function examine(pair: Pair, echo: Echo, signal: AbortSignal): Promise<MtuRow> {
   const { local, remote, tunnels, route } = pair;
-  const needed = Math.max(...tunnels.map(neededBy)) || route || USUAL_MTU;
+  const needed = neededOf(pair);
   const asked = route === 0 ? needed : Math.min(needed, route);
   const finding = await longestPacket(echo, remote, asked, signal);
   const names = tunnels.map(({ bridge, name }) => `${bridge}/${name}`);
@@ -130,7 +137,7 @@ function refusedRow(pair: Pair, error: Error): MtuRow {
   const names = tunnels.map(({ bridge, name }) => `${bridge}/${name}`);
   const isGone = (error as NodeJS.ErrnoException).code === 'EADDRNOTAVAIL';
   return {
-    ...{ local, remote, tunnels: names, route, needed: Math.max(...tunnels.map(neededBy)), passed: null },
+    ...{ local, remote, tunnels: names, route, needed: neededOf(pair), passed: null },
     verdict: isGone ? 'unreachable' : 'silent',
     problem: isGone ? `${local} is not an address of this machine` : `can’t be asked: ${error.message}`,
     remedy: isGone ? 'give it to the interface of the underlay' : 'run the daemon with CAP_NET_RAW',

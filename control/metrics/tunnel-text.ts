@@ -119,9 +119,9 @@ export function* tunnelLines({ tunnels, endpoints, senders }: TunnelSamples): Ge
     yield* gauge('weft_tunnel_mtu_bytes', 'Longest inner IP packet.', labelled, (t) => t.mtu || null);
     yield* gauge(
       'weft_tunnel_underlay_mtu_bytes',
-      'Longest inner IP packet that the ways to all remotes take, only where it is known.',
+      'Longest inner IP packet that the ways to all remotes take, only where it is known, and of tunnels that send no fragments.',
       labelled,
-      (t) => t.mtuUnderlay || null,
+      (t) => (t.df && t.mtuUnderlay) || null,
     );
     yield* gauge(
       'weft_tunnel_larger_ports',

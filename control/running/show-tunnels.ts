@@ -45,6 +45,7 @@ function tunnelRow(base: Foundation, state: PortState, device: TunnelDevice, cou
     mtu: device.mtu,
     mtuFixed: device.mtuFixed,
     mtuUnderlay: device.mtuUnderlay,
+    df: settings.df,
     overhead,
     tooLarge: tooLarge(base, state.bridge, device.mtu),
     remoteLimit: settings.remoteLimit,

@@ -44,6 +44,14 @@ describe('weft show tunnels', () => {
     }
   });
 
+  it('says that what exceeds the underlay goes in fragments, where it does', async () => {
+    rig.sw.tunnelRows = [{ ...POD7, df: false, mtu: 1500, mtuFixed: true, remotes: [] }];
+    expect(cellsOf((await weft(rig, 'show tunnels')).out)[0]).not.toContain('WHY');
+    expect((await weft(rig, 'show tunnels pod7')).out).toContain(
+      'underlay   takes an MTU of 1450, the rest goes in fragments',
+    );
+  });
+
   it('says nothing against an MTU of which nothing is known', async () => {
     rig.sw.tunnelRows = [{ ...POD7, mtuUnderlay: 0, remotes: [] }];
     expect(cellsOf((await weft(rig, 'show tunnels')).out)[0]).not.toContain('WHY');

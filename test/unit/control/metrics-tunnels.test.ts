@@ -55,6 +55,12 @@ describe('the metrics of tunnels', () => {
     ).toEqual([]);
   });
 
+  it('tell no underlay’s MTU of tunnels that send fragments', async () => {
+    const lines = await rendered({ tunnels: () => [{ ...POD7, df: false }, MAPPED] });
+    const told = lines.filter((line) => line.startsWith('weft_tunnel_underlay_mtu_bytes'));
+    expect(told).toEqual(['weft_tunnel_underlay_mtu_bytes{bridge="br0",port="trunk"} 1430']);
+  });
+
   it('are written once each, with a type', async () => {
     const twice = { ...POD7, remotes: [...POD7.remotes, remoteRow('192.0.2.2', { origin: 'static', vni: 9 })] };
     const lines = await rendered({ ...ALL, tunnels: () => [twice, MAPPED, PLAIN] });

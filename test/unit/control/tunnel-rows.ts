@@ -31,6 +31,7 @@ export const POD7: TunnelRow = {
   mtu: 1450,
   mtuFixed: false,
   mtuUnderlay: 1450,
+  df: true,
   overhead: 50,
   tooLarge: [],
   remoteLimit: 1024,

@@ -76,6 +76,12 @@ describe('a way', () => {
     expect(await rowOf(known, { takes: 1300 }), 'less than the route says').toMatchObject({ verdict: 'lost' });
   });
 
+  it('is asked for no more than the route takes where the rest goes in fragments', async () => {
+    const change = { df: false, mtu: 9000, mtuFixed: true };
+    expect(await rowOf(change, {})).toMatchObject({ verdict: 'fine', needed: 1500, passed: 1500 });
+    expect(await rowOf(change, { takes: 1400 })).toMatchObject({ verdict: 'lost', passed: 1400 });
+  });
+
   it('can’t be judged where nobody answers', async () => {
     expect(await rowOf({}, { silent: true })).toMatchObject({
       ...{ verdict: 'silent', passed: null, problem: 'it does not answer echo requests: can’t be judged' },
