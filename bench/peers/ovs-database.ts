@@ -34,6 +34,19 @@ export async function startDatabase(place: Workplace): Promise<OvsDatabase> {
   const vsctl: Vsctl = (...args) => run(['ovs-vsctl', `--db=unix:${socket}`, '--timeout=20', ...args]);
   for (let tries = 0; !existsSync(socket) && tries < 500; tries++) await sleep(10);
   if (!server.running) throw new Error(`ovsdb-server ended: ${server.output.slice(-400)}`);
-  await vsctl('--no-wait', 'init');
+  await whenListening(() => vsctl('--no-wait', 'init'));
   return { database: `unix:${socket}`, env, vsctl, pid: server.pid };
+}
+
+/** The socket is there a moment before anybody listens at it, and ovs-vsctl does not try again. */
+async function whenListening(first: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await first();
+      return;
+    } catch (error) {
+      if (tries === 5) throw error;
+      await sleep(200);
+    }
+  }
 }
