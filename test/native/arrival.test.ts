@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isLong } from '../needs.ts';
 import { seedFor } from '../seed.ts';
 
-const BUILD_MS = 240_000;
+const BUILD_MS = 480_000;
 const RUN_MS = isLong() ? 3_600_000 : 300_000;
 const CASES = Number(process.env.WEFT_CASES ?? (isLong() ? 2_000_000 : 20_000));
 /** A case of streams is some hundred frames. */
