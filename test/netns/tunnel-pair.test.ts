@@ -7,7 +7,7 @@ import { describeNeeds, isLong } from '../needs.ts';
 import type { Daemon } from './daemon.ts';
 import { BROADCAST, frame, MARKER, mac } from './frames.ts';
 import type { Host } from './host.ts';
-import { bridge, Lab, REAL, tap } from './lab.ts';
+import { bridge, Lab, REAL, tap, until } from './lab.ts';
 import { type Family, type Machine, machines, VNI, vxlan } from './underlay.ts';
 
 const MEGABYTE = 1 << 20;
@@ -89,7 +89,13 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, 'ethtool'] }, 'VXLAN between two
         [NOTHING, INNER_MTU[family] - 4],
       ] as const) {
         await apply({ ...vlan, family });
-        for (const host of [hosts.a, hosts.b]) expect(await host.number('eth0', 'mtu')).toBe(mtu);
+        for (const host of [hosts.a, hosts.b]) {
+          const set = await until(
+            () => host.number('eth0', 'mtu'),
+            (found) => found === mtu,
+          );
+          expect(set).toBe(mtu);
+        }
         const whole = ['-n', '-M', 'do', '-c', '2', '-i', '0.05', '-W', '2'];
         const asked = await hosts.a.run('ping', ...whole, '-s', String(mtu - 28), '10.50.0.2');
         expect(asked).toContain(' 2 received');
