@@ -60,7 +60,8 @@ class Followed implements UnderlayWay {
   take(way: Way, now: number): boolean {
     const before = [this.error, this.mtu, this.device, this.state].join();
     if (way.mtu !== this.kernelMtu || way.device !== this.device || now > (this.cap?.until ?? 0)) this.cap = null;
-    if (now > (this.trouble?.until ?? 0)) this.trouble = null;
+    // What came back while the kernel had no way itself is over with that.
+    if (way.error !== 0 || now > (this.trouble?.until ?? 0)) this.trouble = null;
     this.kernelMtu = way.mtu;
     this.error = way.error;
     this.device = way.device;
@@ -81,7 +82,7 @@ function reasonOf(errno: number, local: string, kernelSays: boolean): string {
     case EACCES:
       return 'a route or rule of this machine forbids it';
     case ENETUNREACH:
-      return kernelSays ? 'no route leads there' : 'a router has no route there';
+      return kernelSays ? 'no route leads there' : 'a router on the way has no route there';
     case EHOSTUNREACH:
       return kernelSays ? 'a route says that it is unreachable' : 'nobody answers there';
     default:

@@ -119,6 +119,16 @@ describe('what comes back', () => {
     expect(heard).toEqual(['refused 1500', 'up 1500', 'unreachable 1500']);
   });
 
+  it('while the kernel has no way is over when it has one again', () => {
+    const { kernel, underlay, way, trouble } = stand();
+    kernel.lose(FAR);
+    trouble(EHOSTUNREACH);
+    expect(way.reason).toBe('no route leads there');
+    kernel.ways.clear();
+    underlay.review();
+    expect(way.state).toBe('up');
+  });
+
   it('of others concerns nobody', () => {
     const { underlay, way, heard } = stand();
     underlay.hear(US, [{ address: '192.0.2.9', errno: ECONNREFUSED, mtu: 0, count: 1 }]);
