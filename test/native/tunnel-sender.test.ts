@@ -10,7 +10,7 @@ import { wanted } from './stories.ts';
 import { checkTunnels, TUNNELS } from './tunnel-stories.ts';
 
 const SKIPPED = 77;
-const BUILD_MS = 300_000;
+const BUILD_MS = 480_000;
 const TESTS = ['tunnel-rig', 'tunnel-sender.test', 'tunnel-sender-rules', 'tunnel-set-rules', 'tunnel-trouble-rules'];
 const NATIVE = [
   'address',
