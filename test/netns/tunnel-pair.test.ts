@@ -112,6 +112,30 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, 'ethtool'] }, 'VXLAN between two
     });
   });
 
+  it('workers start anew on both sides, and nothing was left open', async () => {
+    await apply();
+    expect(await hosts.a.ping('10.50.0.2')).toBe(3);
+    const before = daemons.map((daemon) => daemon.descriptors());
+    await Promise.all([daemons[0]!.restartWorker(0), daemons[1]!.restartWorker(0), daemons[1]!.restartWorker(1)]);
+    expect(await hosts.a.ping('10.50.0.2', { count: 10, interval: 0.05 })).toBeGreaterThan(0);
+    await moves(hosts.a, hosts.b, '10.50.0.2', 4 * MEGABYTE);
+    await moves(hosts.b, hosts.a, 'fd00:50::1', 4 * MEGABYTE);
+    for (const [k, daemon] of daemons.entries()) {
+      const open = await until(
+        async () => daemon.descriptors(),
+        (count) => count <= before[k]!,
+      );
+      expect(open).toBeLessThanOrEqual(before[k]!);
+    }
+    for (let round = 0; round < 5; round++) {
+      for (const daemon of daemons)
+        await daemon.apply(bridge([], {}, { workers: { count: daemon === daemons[0] ? 1 : 2 } }));
+      await apply();
+    }
+    expect(await hosts.a.ping('10.50.0.2')).toBe(3);
+    for (const [k, daemon] of daemons.entries()) expect(daemon.descriptors()).toBeLessThanOrEqual(before[k]!);
+  });
+
   it('VXLAN in VXLAN: hosts have a tunnel of their own in it, with TCP', async () => {
     await apply();
     for (const [k, host] of [hosts.a, hosts.b].entries()) {
