@@ -120,7 +120,8 @@ function run(lane: Lane, list: number, n: number, port: number, record: number, 
   const native = i32[record + PortWord.VLAN]! | (i32[record + PortWord.TPID]! << 16);
   const bridge = i32[record + PortWord.BRIDGE]!;
   const bits = bridgeBits(bridge);
-  let there = 0;
+  // Neither is any value, nor any VLAN.
+  let there = -1;
   let lastVid = -1;
   let bytes = 0;
   let k = 0;
@@ -155,9 +156,12 @@ function run(lane: Lane, list: number, n: number, port: number, record: number, 
     const key0 = (w0 >>> 16) | (w1 << 16);
     const key1 = (w0 & 0xffff) | domain;
     const value = readValue(lane, bucketOf(key0, key1, mask), key0, key1, bits) & LEARNED_MASK;
-    if (value !== there || vid !== lastVid) {
+    if (value !== there) {
       if (!turnTo(lane, value, record, vid, port, bits)) break;
       there = value;
+      lastVid = vid;
+    } else if (vid !== lastVid) {
+      if (!turnVlan(lane, lane.expressEgress, vid)) break;
       lastVid = vid;
     }
     if (payload > lane.expressMtu) break;
@@ -202,9 +206,7 @@ function turnTo(lane: Lane, value: number, ingress: number, vid: number, port: n
   if ((flags & EGRESS_FLAGS) !== PortFlag.UP) return false;
   if ((flags & i32[ingress + PortWord.FLAGS]! & APART) !== 0) return false;
   if (i32[record + PortWord.BRIDGE] !== i32[ingress + PortWord.BRIDGE]) return false;
-  if ((i32[lane.membershipAt + egress * MEMBERSHIP_WORDS + (vid >>> 5)]! & (1 << (vid & 31))) === 0) return false;
-  const form = formFor(lane, egress, vid);
-  if (form > Form.TAGGED) return false;
+  if (!turnVlan(lane, egress, vid)) return false;
   lane.expressBond = 0;
   if ((flags & PortFlag.BOND) !== 0) {
     const bond = recordOfBond(lane, egress);
@@ -213,8 +215,16 @@ function turnTo(lane: Lane, value: number, ingress: number, vid: number, port: n
   }
   lane.expressRemote = (flags & PortFlag.TUNNEL) !== 0 ? destination : 0;
   lane.expressEgress = egress;
-  lane.expressTagged = form;
   lane.expressMtu = i32[record + PortWord.MTU]!;
+  return true;
+}
+
+/** Whether the egress carries this VLAN, in a form that goes the short way; that form is kept in the lane. */
+function turnVlan(lane: Lane, egress: number, vid: number): boolean {
+  if ((lane.i32[lane.membershipAt + egress * MEMBERSHIP_WORDS + (vid >>> 5)]! & (1 << (vid & 31))) === 0) return false;
+  const form = formFor(lane, egress, vid);
+  if (form > Form.TAGGED) return false;
+  lane.expressTagged = form;
   return true;
 }
 
