@@ -22,7 +22,7 @@ export function tunnelRows(base: Foundation): TunnelRow[] {
   if (states.length === 0) return [];
   const counts = addressCounts(base.view);
   return states.flatMap((state) => {
-    const device = base.tunnels.of(state.bridge, state.model.name);
+    const device = base.tunnels.of(state);
     return device === undefined ? [] : [tunnelRow(base, state, device, counts)];
   });
 }

@@ -46,7 +46,7 @@ function portRow(base: Foundation, state: PortState): PortRow {
     up: state.up,
     reason: state.up ? null : state.reason,
     vlan: describeVlan(model.vlan),
-    mtu: base.tunnels.of(state.bridge, model.name)?.mtu ?? mtuOf(state),
+    mtu: base.tunnels.of(state)?.mtu ?? mtuOf(state),
     speed: speedOf(base, state),
     receive: countsOf(base, number, PortCell.RX_FRAMES),
     transmit: transmitted(base, state),

@@ -8,7 +8,7 @@ import type { Addon } from '../../native/binding.ts';
 import type { LinkEvents } from '../devices/link-events.ts';
 import type { PortDevice, PortHost, PortOpener } from '../devices/port-device.ts';
 import type { Log } from '../log.ts';
-import { type FdbEntryModel, isTunnel, type PortModel, type TunnelModel } from '../model/model.ts';
+import type { FdbEntryModel, PortModel, TunnelModel } from '../model/model.ts';
 import type { SwitchEvent } from '../switch.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { Counters } from './counters.ts';
@@ -60,7 +60,8 @@ export class Tunnels implements PortOpener {
   readonly #parts: TunnelsParts;
   readonly #remotes: Remotes;
   readonly #now: () => number;
-  readonly #open = new Map<string, TunnelDevice>();
+  /** Two of one port while it is made anew: the old one stays if the new one fails. */
+  readonly #open = new Set<TunnelDevice>();
   readonly #byNumber = new Map<number, TunnelDevice>();
   #timer: NodeJS.Timeout | undefined;
   #ticks = 0;
@@ -83,30 +84,31 @@ export class Tunnels implements PortOpener {
     const settings = (model as TunnelModel).settings;
     const scope = settings.device === null ? 0 : await this.#parts.interfaces.indexOf(settings.device);
     const device = await TunnelDevice.open(this.#deviceParts(), model as TunnelModel, host, scope);
-    const key = `${host.bridge}/${host.port}`;
-    this.#open.set(key, device);
-    device.onClosed = () => this.#closed(key, device);
+    this.#open.add(device);
+    device.onClosed = () => this.#closed(device);
     this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
     return device;
   }
 
   /** A port came, goes, or has another device. */
   hear(state: PortState): void {
-    const { bridge, model, number, leaving } = state;
+    const { model, number, leaving } = state;
     // Which way leads back into the bridge is a question of its TAPs.
     if (model.kind === 'tap') this.#lookSoon();
-    const device = isTunnel(model) ? this.of(bridge, model.name) : undefined;
+    const device = this.of(state);
     if (device === undefined || leaving) return;
     this.#byNumber.set(number, device);
     device.enter(number);
   }
 
-  of(bridge: string, name: string): TunnelDevice | undefined {
-    return this.#open.get(`${bridge}/${name}`);
+  /** The tunnel that a port has as its device. */
+  of({ device }: Pick<PortState, 'device'>): TunnelDevice | undefined {
+    const tunnel = device?.by === 'opener' ? device.device : null;
+    return tunnel instanceof TunnelDevice && this.#open.has(tunnel) ? tunnel : undefined;
   }
 
   all(): TunnelDevice[] {
-    return [...this.#open.values()];
+    return [...this.#open];
   }
 
   /** The interface by which a way goes; null: unknown. */
@@ -133,7 +135,7 @@ export class Tunnels implements PortOpener {
 
   /** The destination of an entry of the document at a port. Throws a RequestError. */
   destinationOf(state: PortState, entry: FdbEntryModel): number {
-    return this.of(state.bridge, state.model.name)?.destinationOf(entry) ?? state.number;
+    return this.of(state)?.destinationOf(entry) ?? state.number;
   }
 
   /** What happens while time passes. */
@@ -166,8 +168,8 @@ export class Tunnels implements PortOpener {
     };
   }
 
-  #closed(key: string, device: TunnelDevice): void {
-    if (this.#open.get(key) === device) this.#open.delete(key);
+  #closed(device: TunnelDevice): void {
+    this.#open.delete(device);
     if (this.#byNumber.get(device.number) === device) this.#byNumber.delete(device.number);
     this.#parts.sizeChanged(device.bridge);
     if (this.#open.size > 0) return;
@@ -217,7 +219,7 @@ export class Tunnels implements PortOpener {
 
   /** Interfaces may have come, gone, or come again. */
   #rescope(): void {
-    for (const device of this.#open.values()) {
+    for (const device of this.#open) {
       const name = device.settings.device;
       if (name !== null) void device.rescope(this.#parts.interfaces.find(name)).catch(() => undefined);
     }
@@ -225,7 +227,7 @@ export class Tunnels implements PortOpener {
 
   #reviewAll(): void {
     this.#rescope();
-    for (const device of this.#open.values()) device.remotes.review();
+    for (const device of this.#open) device.remotes.review();
   }
 
   #forget(): void {

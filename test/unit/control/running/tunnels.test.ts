@@ -22,7 +22,7 @@ const vxlan = (name: string, vni: number, more: object = {}) => ({
 function stand() {
   const it = rig();
   const { view, book, tunnels } = it.base;
-  const device = (name: string) => tunnels.of('br0', name)!;
+  const device = (name: string) => tunnels.of(book.port('br0', name))!;
   const remotes = (name: string) => [...device(name).remotes];
   return {
     ...it,
@@ -79,6 +79,18 @@ describe('tunnels of one address and port', () => {
     await it.apply([vxlan('a', 1)], [vxlan('a', 2, { df: false })]);
     expect(it.port('a')).toMatchObject({ up: true, reason: null });
     expect(it.underlay.receivers.size).toBe(1);
+  });
+
+  it('stay what they were when one that is made anew fails', async () => {
+    const it = stand();
+    await it.apply([], [vxlan('a', 1)]);
+    const before = it.device('a');
+    it.base.openers.netdev = { open: () => Promise.reject(new Error('there is no eth9')) };
+    const wanted = [vxlan('a', 2), { name: 'eth9', kind: 'netdev' }];
+    await expect(it.apply([vxlan('a', 1)], wanted)).rejects.toThrow('there is no eth9');
+    expect(it.device('a')).toBe(before);
+    expect(it.tunnels.all()).toEqual([before]);
+    expect(before.remotes.find(FAR, null)).toMatchObject({ state: 'up' });
   });
 
   it('whose endpoint is being closed wait for that', async () => {
