@@ -6,7 +6,7 @@ import { Block, BlockCell, PortCell, WorkerIo } from '../../dataplane/memory/lay
 import { Form } from '../../dataplane/tables/flood-layout.ts';
 import { formOf } from '../compile/flood-pool.ts';
 import { defaultMac } from '../model/mac.ts';
-import type { PortModel } from '../model/model.ts';
+import { isTunnel, type PortModel } from '../model/model.ts';
 import { carriedVlans, describeVlan, type VlanModel } from '../model/vlan.ts';
 import { formatVlans, hasVlan, VLAN_MAX, type VlanBitmap } from '../model/vlan-set.ts';
 import type { BridgeRow, DropRow, FdbFilter, FdbRow, PortDetail, PortRow, VlanRow, WorkerRow } from '../switch.ts';
@@ -136,17 +136,19 @@ export function fdbRows(base: Foundation, filter: FdbFilter): FdbRow[] {
 export function vlanRows(base: Foundation): VlanRow[] {
   return base.book.bridges().flatMap(({ model }) => {
     const ports = shownPorts(base.book.portsOf(model.name)).map(({ model: port }) => port);
-    const classes = new Map<string, { vlan: VlanModel; carried: VlanBitmap }>();
-    const classOf = ports.map(({ vlan }) => {
-      const key = JSON.stringify(vlan);
-      if (!classes.has(key)) classes.set(key, { vlan, carried: carriedVlans(vlan) });
+    const classes = new Map<string, { vlan: VlanModel; mapped: boolean; carried: VlanBitmap }>();
+    const classOf = ports.map((port) => {
+      const { vlan } = port;
+      const mapped = isTunnel(port) && port.settings.vlans !== null;
+      const key = JSON.stringify([vlan, mapped]);
+      if (!classes.has(key)) classes.set(key, { vlan, mapped, carried: carriedVlans(vlan) });
       return key;
     });
     const groups = new Map<string, { vlans: number[]; forms: Map<string, number> }>();
     for (let vid = 0; vid <= VLAN_MAX; vid++) {
       const forms = new Map<string, number>();
-      for (const [key, { vlan, carried }] of classes)
-        if (hasVlan(carried, vid)) forms.set(key, formOf(vlan, vid) === Form.TAGGED ? 1 : 0);
+      for (const [key, { vlan, mapped, carried }] of classes)
+        if (hasVlan(carried, vid)) forms.set(key, formOf(vlan, vid, mapped) === Form.TAGGED ? 1 : 0);
       if (forms.size === 0) continue;
       const members = JSON.stringify([...forms]);
       const group = groups.get(members);

@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { portOf, remoteOf } from '../../../../control/running/remote-record.ts';
+import { vlanRows } from '../../../../control/running/show.ts';
 import { Header } from '../../../../dataplane/memory/layout.ts';
 import { RemoteWord } from '../../../../dataplane/memory/tunnel-words.ts';
 import { ENDPOINT, ENDPOINT_KIND_SHIFT, EndpointKind, remoteAt } from '../../../../dataplane/tables/tunnel-layout.ts';
@@ -36,6 +37,12 @@ function stand() {
     turn: () => new Promise((resolve) => setImmediate(resolve)),
   };
 }
+
+it('a tunnel whose VNIs stand for VLANs shows none', async () => {
+  const it = stand();
+  await it.apply([], [vxlan('a', 0, { vni: undefined, vlans: { 10: 5010, 20: 5020 } }), tap('t')]);
+  expect(vlanRows(it.base).find(({ vlans }) => vlans === '10,20')).toMatchObject({ untagged: ['a'], tagged: ['t'] });
+});
 
 describe('tunnels of one address and port', () => {
   it('share an endpoint and a sender, which go with the last', async () => {
