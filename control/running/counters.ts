@@ -20,8 +20,7 @@ export class Counters {
   readonly #view: View;
   readonly #workers: number;
   readonly #fdbCountsAt: number;
-  /** The same as `flushPort` for a port's remotes; tunnels.ts sets it. */
-  flushRemotes: (port: number) => void = () => {};
+  readonly #flushed: ((port: number) => void)[] = [];
 
   constructor(view: View) {
     this.#view = view;
@@ -95,7 +94,12 @@ export class Counters {
   /** Makes every address of a port, or behind it, count as absent from now on; the sweep frees them within a second. */
   flushPort(port: number): void {
     Atomics.add(this.#view.i32, this.#fdbCountsAt + GENERATIONS_AT + port, 1);
-    this.flushRemotes(port);
+    for (const flushed of this.#flushed) flushed(port);
+  }
+
+  /** `flushed` is called with every port that is flushed: what lies behind it goes, too. */
+  onFlush(flushed: (port: number) => void): void {
+    this.#flushed.push(flushed);
   }
 
   /** All counters of a number, before a new port gets it. */

@@ -24,6 +24,7 @@ import type { Bonds } from './bonds.ts';
 import type { Counters } from './counters.ts';
 
 import type { KernelLosses } from './kernel-losses.ts';
+import type { Neighbours } from './neighbours.ts';
 import type { OpenedBacking, PortBook, PortState } from './port-book.ts';
 import type { Tunnels } from './tunnels.ts';
 
@@ -42,6 +43,7 @@ export class Foundation {
   readonly devices: TapDevices<OpenedTap>;
   readonly bonds: Bonds;
   readonly tunnels: Tunnels;
+  readonly neighbours: Neighbours;
   /** What opens ports of kinds other than `tap`. */
   readonly openers: Partial<Record<PortModel['kind'], PortOpener>>;
   /** What happens to devices, for those that follow one of their own. */
@@ -63,7 +65,7 @@ export class Foundation {
   constructor(
     parts: Pick<
       Foundation,
-      'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices' | 'bonds' | 'tunnels'
+      'view' | 'native' | 'log' | 'book' | 'counters' | 'kernel' | 'devices' | 'bonds' | 'tunnels' | 'neighbours'
     > &
       Partial<Pick<Foundation, 'openers' | 'links'>>,
   ) {
@@ -76,6 +78,8 @@ export class Foundation {
     this.devices = parts.devices;
     this.bonds = parts.bonds;
     this.tunnels = parts.tunnels;
+    this.neighbours = parts.neighbours;
+    this.counters.onFlush((port) => this.neighbours.forget(port));
     this.openers = parts.openers ?? {};
     this.links = parts.links ?? new LinkEvents();
   }

@@ -60,7 +60,7 @@ export class Neighbours {
     }));
   }
 
-  /** Nothing is known of a tunnel's hosts any more. */
+  /** Nothing is known of a tunnel's hosts any more. Called when it is flushed: it is down, goes, or carries other VLANs. */
   forget(port: number): void {
     for (const [key, { state }] of this.#entries) if (state.number === port) this.#drop(key);
   }

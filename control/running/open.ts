@@ -74,7 +74,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
   const punts = new Punts(view);
   const bonds = new Bonds(view, book, counters, injector, punts, (event) => base.emit(event), memory);
   new TooBig(book, injector, punts);
-  new Neighbours(view, book, punts);
+  const neighbours = new Neighbours(view, book, punts);
   const tunnels = openTunnels(() => base, { view, native, book, counters, links, log: options.log });
   const base: Foundation = new Foundation({
     view,
@@ -84,6 +84,7 @@ export async function openSwitch(document: Document, options: OpenOptions): Prom
     counters,
     bonds,
     tunnels,
+    neighbours,
     kernel: new KernelLosses(native),
     links,
     devices: new TapDevices<OpenedTap>({

@@ -327,6 +327,7 @@ export class RunningSwitch implements api.Switch {
     this.#base.closing = true;
     this.#base.bonds.leave();
     this.#base.tunnels.close();
+    this.#base.neighbours.close();
     // Partners hear it by the workers' next turn.
     if (book.ports().some(({ model }) => model.memberOf !== null)) await pool.settled();
     for (const { device } of book.ports()) if (device?.by === 'opener') device.retire();

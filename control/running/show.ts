@@ -93,13 +93,19 @@ function ownMac(bridge: string, model: PortModel): string {
   return model.kind === 'tap' ? model.mac : defaultMac(bridge, model.name);
 }
 
+function answersOf(base: Foundation, { bridge, model }: PortState): PortDetail['details'] {
+  if (!isTunnel(model) || !model.settings.suppress) return {};
+  const rows = base.neighbours.rows().filter((row) => row.bridge === bridge && row.port === model.name);
+  return { answers: `for ${rows.length} addresses behind it` };
+}
+
 export function portDetail(base: Foundation, state: PortState): PortDetail {
   const { bridge, model, device } = state;
   return {
     ...portRow(base, state),
     mac: ownMac(bridge, model),
     settings: settingsOf(model, base.pool.count),
-    details: device?.by === 'opener' ? { ...device.device.details() } : {},
+    details: device?.by === 'opener' ? { ...device.device.details(), ...answersOf(base, state) } : {},
   };
 }
 

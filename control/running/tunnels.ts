@@ -75,7 +75,7 @@ export class Tunnels implements PortOpener {
     this.senders = new Senders(parts.native);
     this.endpoints = new Endpoints({ ...parts, ownerOfPort: parts.ownerOfPort ?? ownerOfPort });
     this.underlay = new Underlay((local, remote, scope) => parts.native.wayTo(local, remote, scope), this.#now);
-    parts.counters.flushRemotes = (port) => this.#remotes.flush(port);
+    parts.counters.onFlush((port) => this.#remotes.flush(port));
     parts.links.listen(() => this.#lookSoon());
     parts.interfaces.onFound = () => this.#reviewAll();
   }

@@ -16,6 +16,7 @@ import { Injector } from '../../../control/running/injector.ts';
 import { Interfaces } from '../../../control/running/interfaces.ts';
 import { KernelLosses } from '../../../control/running/kernel-losses.ts';
 import { LinkKeeper } from '../../../control/running/link-keeper.ts';
+import { Neighbours } from '../../../control/running/neighbours.ts';
 import { PortBook } from '../../../control/running/port-book.ts';
 import { Punts } from '../../../control/running/punts.ts';
 import { Tunnels } from '../../../control/running/tunnels.ts';
@@ -124,10 +125,12 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
   const clock = { now: 0 };
   const log = makeLog({ level: 'silent', stream: process.stderr, colour: false });
   const tunnels = fakeTunnels(() => base, { view, book, counters, links, log }, underlay, clock);
+  const neighbours = new Neighbours(view, book, new Punts(view));
   const base: Foundation = new Foundation({
     view,
     bonds,
     tunnels,
+    neighbours,
     links,
     native,
     log,

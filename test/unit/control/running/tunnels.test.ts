@@ -1,8 +1,8 @@
 /** Tunnels of a running switch: what they share, what workers find in the arena, what becomes of them while the underlay changes. */
 import { constants } from 'node:os';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { portOf, remoteOf } from '../../../../control/running/remote-record.ts';
-import { vlanRows } from '../../../../control/running/show.ts';
+import { portDetail, vlanRows } from '../../../../control/running/show.ts';
 import { Header } from '../../../../dataplane/memory/layout.ts';
 import { RemoteWord } from '../../../../dataplane/memory/tunnel-words.ts';
 import { ENDPOINT, ENDPOINT_KIND_SHIFT, EndpointKind, remoteAt } from '../../../../dataplane/tables/tunnel-layout.ts';
@@ -42,6 +42,16 @@ it('a tunnel whose VNIs stand for VLANs shows none', async () => {
   const it = stand();
   await it.apply([], [vxlan('a', 0, { vni: undefined, vlans: { 10: 5010, 20: 5020 } }), tap('t')]);
   expect(vlanRows(it.base).find(({ vlans }) => vlans === '10,20')).toMatchObject({ untagged: ['a'], tagged: ['t'] });
+});
+
+it('a tunnel that goes takes along who is known behind it', async () => {
+  const it = stand();
+  await it.apply([], [vxlan('a', 1, { suppress: true })]);
+  expect(portDetail(it.base, it.port('a')).details).toMatchObject({ answers: 'for 0 addresses behind it' });
+  const forget = vi.spyOn(it.base.neighbours, 'forget');
+  const { number } = it.port('a');
+  await it.apply([vxlan('a', 1, { suppress: true })], []);
+  expect(forget).toHaveBeenCalledWith(number);
 });
 
 describe('tunnels of one address and port', () => {
