@@ -120,7 +120,9 @@ export function learnNew(
     from = lookUp(lane, bucketOf(key0, key1, lane.fdbBucketMask), key0, key1, bits);
     if (from !== 0 && (value & (STATIC | STICKY)) !== 0) return;
   }
-  if (isAtLimit(lane, port) || (from === 0 && !hasRoom(lane, bridge))) {
+  // From one remote of a tunnel to another the port gets no address more.
+  const stays = from !== 0 && portOf(lane, from) === port;
+  if (!stays && (isAtLimit(lane, port) || (from === 0 && !hasRoom(lane, bridge)))) {
     count(lane, port, PortCell.LEARN_LIMITED, 1);
     return;
   }
