@@ -126,7 +126,7 @@ function arrive(lane: Lane, facts: number, endpoint: number, kind: number, port:
   const head = (i32[facts + Fact.HEAD_AT]! >>> 2) & AT_MASK;
   if ((i32[facts + Fact.FLAGS]! & Flag.SPOILT) !== 0) return refuse(lane, facts, endpoint, i32[facts + Fact.TAG]!);
   const outer = i32[head + Arrival.OUTER]!;
-  const reason = checkHeader(kind, outer, i32[head + Arrival.HEADER]!);
+  const reason = checkHeader(kind, outer, i32[head + Arrival.HEADER]!, i32[head + Arrival.KEY]!);
   if (reason !== 0) return refuse(lane, facts, endpoint, reason);
   const to = findVni(lane, endpoint, vniOf(kind, i32[head + Arrival.HEADER]!, i32[head + Arrival.KEY]!));
   if (to === 0) return refuse(lane, facts, endpoint, Drop.UNKNOWN_VNI);
@@ -150,12 +150,12 @@ function refuse(lane: Lane, facts: number, endpoint: number, reason: number): nu
   return 0;
 }
 
-/** 0, or why a tunnel header isn't one. */
-function checkHeader(kind: number, outer: number, header: number): number {
+/** 0, or why a tunnel header isn't one. A GRE key of all ones is nobody's: its number says that there is none. */
+function checkHeader(kind: number, outer: number, header: number, key: number): number {
   if ((outer & ARRIVAL_BAD) !== 0) return Drop.BAD_TUNNEL_HEADER;
   if (kind === EndpointKind.VXLAN) return (header & VXLAN_I_LE) === 0 ? Drop.BAD_TUNNEL_HEADER : 0;
   if ((header & TYPE_MASK_LE) !== BRIDGED_LE) return Drop.BAD_TUNNEL_HEADER;
-  if (kind !== EndpointKind.GENEVE) return 0;
+  if (kind === EndpointKind.GRE) return key === NO_KEY && (header & GRE_KEY_LE) !== 0 ? Drop.UNKNOWN_VNI : 0;
   if ((header & (GENEVE_VERSION_LE | GENEVE_CONTROL_LE)) !== 0) return Drop.BAD_TUNNEL_HEADER;
   return (outer & ARRIVAL_CRITICAL) !== 0 ? Drop.TUNNEL_OPTION : 0;
 }

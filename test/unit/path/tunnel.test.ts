@@ -86,6 +86,12 @@ describe('a frame out of a tunnel', () => {
     expect(rig.drops()).toEqual({});
   });
 
+  it('is nobody’s when its GRE key is the number that says that there is none', () => {
+    const rig = new TunnelRig({ [TUNNEL]: { kind: 'gre', vni: null } });
+    rig.arrive(from(B, ALL, { header: '20006558ffffffff' }));
+    expect(rig.drops()).toEqual({ [`${ENDPOINT_PORT} unknown-vni`]: 1 });
+  });
+
   it('keeps its flow on one socket, and spreads flows', () => {
     const rig = new TunnelRig();
     place(rig, B, 0, REMOTES[0]!);
@@ -163,6 +169,14 @@ describe('what arrives', () => {
     expect(rig.left()).toMatchObject([{ to: [REMOTES[2]] }]);
     expect(rig.cell(TUNNEL, PortCell.MOVED)).toBe(1);
     expect(rig.view.i32[rig.lane.fdbCountsAt + PORT_COUNTS_AT + TUNNEL]).toBe(1);
+  });
+
+  it('is followed from one remote to another by a port that holds all that it may', () => {
+    const rig = new TunnelRig({ [TUNNEL]: { remotes: REMOTES, port: { fdbLimit: 1 } } });
+    for (const address of ['192.0.2.2', '192.0.2.3', '192.0.2.3']) rig.arrive(from(B, ALL, { from: address }));
+    rig.send(1, frame(B, A));
+    expect(rig.left()).toMatchObject([{ to: [REMOTES[1]] }]);
+    expect(rig.cell(TUNNEL, PortCell.LEARN_LIMITED)).toBe(0);
   });
 
   it('of several remotes in one batch is learned from each', () => {
