@@ -1,5 +1,7 @@
 #include "tunnel-sender.h"
 
+#include <algorithm>
+
 #include "carrier.h"
 
 namespace weft {
@@ -19,6 +21,7 @@ class TunnelCarrier : public Carrier {
   void transmit(Slots& slots, const int32_t* entries, int32_t count) override;
 
  private:
+  void refuse(Slots& slots, int32_t entry, int32_t reason);
   void flush(Slots& slots);
 
   TunnelPool& pool_;
@@ -32,9 +35,19 @@ void TunnelCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count
       flush(slots);
       reason = pool_.batch->add(slots, entries[k]);
     }
-    if (reason != 0) slots.refuse(port_, entries[k], reason == TunnelBatch::kNoRoom ? kDropEgressFull : reason);
+    if (reason != 0) refuse(slots, entries[k], reason == TunnelBatch::kNoRoom ? kDropEgressFull : reason);
   }
   flush(slots);
+}
+
+/// For each remote of a set: as many were counted as replicated.
+void TunnelCarrier::refuse(Slots& slots, int32_t entry, int32_t reason) {
+  const int32_t target = slots.fact(entry & kEntrySlotMask)[kFactRemote];
+  int32_t count = 1;
+  if (target < 0) slots.set_at(~target, &count);
+  count = std::max(count, 1);
+  slots.count_copies(port_, entry, count - 1);
+  for (; count > 0; count--) slots.refuse(port_, entry, reason);
 }
 
 void TunnelCarrier::flush(Slots& slots) {

@@ -79,6 +79,20 @@ void gaps() {
   CHECK(sink.take().size() == 4 + 2 * 22);
 }
 
+/// A frame that can't be finished is refused for each remote: as many were counted as replicated.
+void unfinishable() {
+  Tunnel tunnel(Tunnel::options("127.0.0.1"));
+  Sink sink(4);
+  const int32_t set = tunnel.set({tunnel.remote(0, "127.0.0.2"), tunnel.remote(1, "127.0.0.3"), tunnel.remote(2, "127.0.0.4")});
+  const int32_t spoilt = tunnel.unfinished(super(), 30'000, 1400, 0, set);
+  // Of a TCP frame of IPv4.
+  tunnel.worker.facts(spoilt & kEntrySlotMask)[kFactGso] = kGsoTcpV6 | 1400 << 16;
+  const auto refused = flood(tunnel, {spoilt, tunnel.entry(frame_of(60, 1), 1, set)});
+  CHECK((refused == std::vector<std::pair<int32_t, int32_t>>{{kDropBadOffload, 3}}));
+  CHECK(count_of(tunnel, kQueueSent) == 3 && count_of(tunnel, kQueueBytes) == 3 * 60 && count_of(tunnel, kQueueSegments) == 3);
+  CHECK(sink.take().size() == 3);
+}
+
 /// Sets that are empty, or no sets at all.
 void none() {
   Tunnel tunnel(Tunnel::options("127.0.0.1"));
@@ -130,6 +144,7 @@ const Rule kSetRules[] = {
     {"floods, IPv6", [] { floods(true, true); }},
     {"floods, no checksum", [] { floods(false, false); }},
     {"gaps", gaps},
+    {"unfinishable", unfinishable},
     {"none", none},
     {"nobody", nobody},
     {"given back", given_back},
