@@ -166,13 +166,14 @@ Failure TunnelReceiver::join(const std::string& group, int32_t device) {
   // IPv6 asks which groups a socket has joined, but not by which interface.
   if (ipv6 && !set(made->socket, SOL_SOCKET, kBindToIfIndex, device)) return failed("SO_BINDTOIFINDEX", group);
   if (!change_membership(made->socket, address, device, true)) return failed("IP_ADD_MEMBERSHIP", group);
-  if (epoll_ >= 0) {
-    const int watched = add(epoll_, key_, made->socket);
-    if (watched < 0) return {-watched, "epoll_ctl", group, nullptr};
-  }
-  groups_.push_back(std::move(made));
+  groups_.push_back(made);
+  // Before the first event, which comes once: who is woken by it must see that there is a socket more.
   generation_.fetch_add(1, std::memory_order_release);
-  return {};
+  const int watched = epoll_ < 0 ? 0 : add(epoll_, key_, made->socket);
+  if (watched == 0) return {};
+  groups_.pop_back();
+  generation_.fetch_add(1, std::memory_order_release);
+  return {-watched, "epoll_ctl", group, nullptr};
 }
 
 /// Worker 0 may still hold the socket until it next receives; it gets nothing more by then.
