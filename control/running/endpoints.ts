@@ -42,6 +42,14 @@ const NOTHING: ReceiverCounts = { datagrams: 0, messages: 0, merged: 0, missed: 
 /** Looking for who has a port reads all of /proc. */
 const OWNER_MS = 30_000;
 
+interface Membership {
+  readonly group: string;
+  readonly device: number;
+  users: number;
+  /** Why it could not be joined; null: it is, or will be when the endpoint is open. */
+  reason: string | null;
+}
+
 export class Endpoint {
   readonly kind: TunnelKind;
   readonly local: string;
@@ -54,7 +62,7 @@ export class Endpoint {
   reason: string | null = null;
   readonly users = new Set<() => void>();
   /** Groups that were joined, or will be when it is open: how many tunnels want each. */
-  readonly groups = new Map<string, { readonly group: string; readonly device: number; users: number }>();
+  readonly groups = new Map<string, Membership>();
   /** Its opening or closing, one after the other. */
   chain: Promise<unknown> = Promise.resolve();
   askedAt = Number.NEGATIVE_INFINITY;
@@ -64,6 +72,11 @@ export class Endpoint {
     this.local = local;
     this.port = port;
     this.number = number;
+  }
+
+  /** Why a group that was asked for is not joined; null: it is, or the endpoint is not open. */
+  groupReason(group: string, device: number): string | null {
+    return this.groups.get(`${group} ${device}`)?.reason ?? null;
   }
 
   /** As among drops and in what is shown. */
@@ -116,8 +129,9 @@ export class Endpoints {
       known.users++;
       return;
     }
-    endpoint.groups.set(key, { group, device, users: 1 });
-    if (endpoint.handle !== null) this.#join(endpoint, endpoint.handle, group, device);
+    const membership = { group, device, users: 1, reason: null };
+    endpoint.groups.set(key, membership);
+    if (endpoint.handle !== null) this.#join(endpoint, endpoint.handle, membership);
   }
 
   leave(endpoint: Endpoint, group: string, device: number): void {
@@ -125,7 +139,7 @@ export class Endpoints {
     const known = endpoint.groups.get(key);
     if (known === undefined || --known.users > 0) return;
     endpoint.groups.delete(key);
-    if (endpoint.handle === null) return;
+    if (endpoint.handle === null || known.reason !== null) return;
     try {
       this.#parts.native.leaveTunnelGroup(endpoint.handle, group, device);
     } catch (error) {
@@ -134,10 +148,13 @@ export class Endpoints {
     }
   }
 
-  /** Tries those again that could not be opened. */
+  /** Tries those again that could not be opened, and groups that could not be joined. */
   retry(): void {
     for (const endpoint of this.#open.values()) {
-      if (endpoint.handle !== null || endpoint.users.size === 0) continue;
+      const { handle } = endpoint;
+      if (handle !== null)
+        for (const one of endpoint.groups.values()) if (one.reason !== null) this.#join(endpoint, handle, one);
+      if (handle !== null || endpoint.users.size === 0) continue;
       void this.#next(endpoint, async () => {
         if (endpoint.handle !== null || endpoint.users.size === 0) return;
         const before = endpoint.reason;
@@ -193,7 +210,7 @@ export class Endpoints {
       endpoint.reason = await this.#why(endpoint, error);
       return;
     }
-    for (const { group, device } of endpoint.groups.values()) this.#join(endpoint, handle, group, device);
+    for (const membership of endpoint.groups.values()) this.#join(endpoint, handle, membership);
     endpoint.handle = handle;
     const error = await this.#attach(endpoint, handle);
     endpoint.reason = error === 0 ? null : `its sockets can't be served: ${getSystemErrorName(error)}`;
@@ -209,12 +226,16 @@ export class Endpoints {
     return `${owner ?? 'somebody else'} has UDP port ${port} of ${local}`;
   }
 
-  #join(endpoint: Endpoint, handle: number, group: string, device: number): void {
+  #join(endpoint: Endpoint, handle: number, membership: Membership): void {
+    const { group, device, reason: before } = membership;
     try {
       this.#parts.native.joinTunnelGroup(handle, group, device);
+      membership.reason = null;
     } catch (error) {
       const reason = (error as Error).message;
-      this.#parts.log.error({ endpoint: endpoint.name, group, reason }, 'a group could not be joined');
+      membership.reason = reason;
+      if (reason !== before)
+        this.#parts.log.error({ endpoint: endpoint.name, group, reason }, 'a group could not be joined');
     }
   }
 

@@ -142,9 +142,11 @@ export class TunnelDevice implements PortDevice, RemoteOwner {
   }
 
   details(): Readonly<Record<string, string>> {
-    const { remoteLimit } = this.settings;
+    const { remoteLimit, group } = this.settings;
+    const missed = group === null ? null : this.#endpoint.groupReason(group, this.#scope);
     return {
       endpoint: this.#endpoint.name,
+      ...(missed === null ? {} : { group: `${group} can't be joined, and is tried again: ${missed}` }),
       known: `${this.remotes.size} remotes, ${this.remotes.learned} of them learned`,
       ...(this.#refused === 0 ? {} : { refused: `${this.#refused} remotes beyond the limit of ${remoteLimit}` }),
     };

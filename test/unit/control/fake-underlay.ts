@@ -24,6 +24,7 @@ export class FakeUnderlay implements TunnelNative {
   readonly receivers = new Map<number, ReceiverOptions>();
   readonly senders = new Map<number, SenderOptions>();
   readonly groups = new Set<string>();
+  refusesGroups = false;
   readonly troubles = new Map<number, TunnelTrouble[]>();
   readonly closed: number[] = [];
   asked = 0;
@@ -46,6 +47,7 @@ export class FakeUnderlay implements TunnelNative {
   }
 
   joinTunnelGroup(handle: number, group: string, device: number): void {
+    if (this.refusesGroups) throw failure('ENOBUFS', `join ${group}`);
     this.groups.add(`${handle} ${group} ${device}`);
   }
 

@@ -320,6 +320,17 @@ describe('inner MTU', () => {
 describe('a group', () => {
   const grouped = (more: object = {}) => vxlan('a', 1, { remotes: [], group: '239.1.1.1', device: 'eth0', ...more });
 
+  it('that can’t be joined is told of, and joined when it can be', async () => {
+    const it = stand();
+    it.underlay.refusesGroups = true;
+    await it.apply([], [grouped()]);
+    expect(it.device('a').details()).toMatchObject({ group: expect.stringMatching(/^239\.1\.1\.1 can't be joined/) });
+    it.underlay.refusesGroups = false;
+    for (let k = 0; k < 4; k++) it.tunnels.tick();
+    expect(it.device('a').details()).not.toHaveProperty('group');
+    expect(it.underlay.groups.size).toBe(1);
+  });
+
   it('is joined by its interface, and left with the tunnel', async () => {
     const it = stand();
     await it.apply([], [grouped()]);
