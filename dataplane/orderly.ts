@@ -133,7 +133,7 @@ export class Orderly {
     this.#answer({ type: 'punted' });
   }
 
-  /** Tells who sent to a tunnel without being one of its remotes: one a turn, so that a storm of them costs few messages. */
+  /** Tells who sent to a tunnel without being one of its remotes: of several the last, so that a storm of them costs few messages. */
   tellStrangers(): void {
     const { lane } = this.#turn;
     const count = (lane.strangers - this.#toldStrangers) | 0;

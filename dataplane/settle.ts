@@ -13,7 +13,8 @@ export function settle(lane: Lane): void {
     const queue = lane.queuesAt + port * Queue.WORDS;
     if (i32[queue + Queue.COUNT] === 0) continue;
     count(lane, port, PortCell.TX_FRAMES, i32[queue + Queue.SENT]!);
-    count(lane, port, PortCell.TX_BYTES, i32[queue + Queue.BYTES]!);
+    // Unsigned: a tunnel's flood may be more than 2 GiB in a turn.
+    count(lane, port, PortCell.TX_BYTES, i32[queue + Queue.BYTES]! >>> 0);
     count(lane, port, PortCell.TX_SEGMENTS, i32[queue + Queue.SEGMENTS]!);
     i32[queue + Queue.COUNT] = 0;
   }

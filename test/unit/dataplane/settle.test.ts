@@ -1,8 +1,8 @@
 /** What a successor does with the lists of a worker that died; and what a lane tells main. */
 import { expect, it } from 'vitest';
 import { Lane } from '../../../dataplane/memory/lane.ts';
-import { BlockCell, PortCell } from '../../../dataplane/memory/layout.ts';
-import { abandon, publishTornReads } from '../../../dataplane/settle.ts';
+import { BlockCell, PortCell, Queue } from '../../../dataplane/memory/layout.ts';
+import { abandon, publishTornReads, settle } from '../../../dataplane/settle.ts';
 import { Turn } from '../../../dataplane/turn.ts';
 import { Rig, tablePort } from '../../rig.ts';
 import { A, ALL, B, frame } from '../path/frames.ts';
@@ -38,4 +38,15 @@ it('half-written entries are told as a sum that a successor goes on with', () =>
   const lane = new Lane(rig.view, 0);
   expect([told(lane, 0), told(lane, 3), told(lane, 0)]).toEqual([0, 3, 3]);
   expect(told(new Lane(rig.view, 0), 2)).toBe(5);
+});
+
+it('what a tunnel sent to many in a turn may be more than 2 GiB', () => {
+  const rig = new Rig();
+  const { lane } = rig;
+  const queue = lane.queuesAt + 2 * Queue.WORDS;
+  lane.i32[lane.dirtyAt] = 2;
+  lane.dirtyCount = 1;
+  lane.i32.set([1, 50_000, 3_000_000_000, 2_000_000], queue);
+  settle(lane);
+  expect(rig.cell(2, PortCell.TX_BYTES)).toBe(3_000_000_000);
 });
