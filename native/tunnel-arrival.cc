@@ -28,7 +28,7 @@ MessageBuffers::~MessageBuffers() {
   if (at_ != nullptr) ::munmap(at_, kCount * kStride);
 }
 
-TunnelCarrier::TunnelCarrier(TunnelReceiver& receiver, int32_t worker, int32_t port)
+ArrivalCarrier::ArrivalCarrier(TunnelReceiver& receiver, int32_t worker, int32_t port)
     : receiver_(receiver), worker_(worker), port_(port), generation_(receiver.generation()), sockets_(receiver.sockets_of(worker)) {
   for (uint32_t k = 0; k < MessageBuffers::kCount; k++) {
     vectors_[k] = {buffers_.at(k), MessageBuffers::kBytes};
@@ -41,12 +41,12 @@ TunnelCarrier::TunnelCarrier(TunnelReceiver& receiver, int32_t worker, int32_t p
 }
 
 /// What arrives at an endpoint enters a bridge by a tunnel's port; by the endpoint nothing leaves.
-void TunnelCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {
+void ArrivalCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {
   for (int32_t k = 0; k < count; k++) slots.refuse(port_, entries[k], kDropEgressRefused);
 }
 
 /// By now all that was listed before is sent: buffers are free whose messages were listed wholly. New ones are read when all are.
-Found TunnelCarrier::receive(Slots& slots, int32_t most) {
+Found ArrivalCarrier::receive(Slots& slots, int32_t most) {
   if (generation_ != receiver_.generation()) {
     generation_ = receiver_.generation();
     sockets_ = receiver_.sockets_of(worker_);
@@ -59,19 +59,19 @@ Found TunnelCarrier::receive(Slots& slots, int32_t most) {
 }
 
 /// How many messages to ask for, if they stay as they were: about what the turn may list, and not more bytes than it may bring.
-uint32_t TunnelCarrier::window(int32_t most) const {
+uint32_t ArrivalCarrier::window(int32_t most) const {
   const uint32_t fitting = std::min(kTurnBytes / std::max(mean_bytes_, 1u), static_cast<uint32_t>(most) * 16 / std::max(mean_frames_, 1u));
   return std::clamp(fitting, kReadMin, MessageBuffers::kCount);
 }
 
-void TunnelCarrier::learn_sizes() {
+void ArrivalCarrier::learn_sizes() {
   if (read_ == 0) return;
   mean_frames_ = (3 * mean_frames_ + batch_frames_ * 16 / read_) / 4;
   mean_bytes_ = (3 * mean_bytes_ + batch_bytes_ / read_) / 4;
 }
 
 /// Reads the first socket that has something, beginning with another one each time. True when all were found empty.
-bool TunnelCarrier::read_all(uint32_t asked) {
+bool ArrivalCarrier::read_all(uint32_t asked) {
   read_ = next_ = next_at_ = batch_frames_ = batch_bytes_ = 0;
   const size_t count = sockets_.size();
   for (size_t k = 0; k < count; k++) {
@@ -85,7 +85,7 @@ bool TunnelCarrier::read_all(uint32_t asked) {
 }
 
 /// True when it left nothing behind.
-bool TunnelCarrier::read_from(int socket, uint32_t asked) {
+bool ArrivalCarrier::read_from(int socket, uint32_t asked) {
   for (uint32_t k = 0; k < asked; k++) {
     headers_[k].msg_hdr.msg_namelen = sizeof names_[k];
     headers_[k].msg_hdr.msg_controllen = kControlBytes;
@@ -98,7 +98,7 @@ bool TunnelCarrier::read_from(int socket, uint32_t asked) {
   return read_ < asked;
 }
 
-void TunnelCarrier::describe(uint32_t index) {
+void ArrivalCarrier::describe(uint32_t index) {
   Message& message = messages_[index];
   msghdr& header = headers_[index].msg_hdr;
   message.at = buffers_.at(index);
@@ -122,7 +122,7 @@ void TunnelCarrier::describe(uint32_t index) {
   message.datagram_bytes = message.bytes;
 }
 
-void TunnelCarrier::read_control(msghdr& header, Message& message) {
+void ArrivalCarrier::read_control(msghdr& header, Message& message) {
   for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr; control = CMSG_NXTHDR(&header, control)) {
     int value = 0;
     std::memcpy(&value, CMSG_DATA(control), std::min(control->cmsg_len - CMSG_LEN(0), sizeof value));
@@ -135,7 +135,7 @@ void TunnelCarrier::read_control(msghdr& header, Message& message) {
   }
 }
 
-void TunnelCarrier::list(Slots& slots, int32_t most) {
+void ArrivalCarrier::list(Slots& slots, int32_t most) {
   if (!waits()) return;
   const uint64_t merged = coalescer_.merged();
   const uint64_t datagrams = datagrams_;
@@ -157,7 +157,7 @@ void TunnelCarrier::list(Slots& slots, int32_t most) {
 }
 
 /// False when the turn's room ended before the message did.
-bool TunnelCarrier::list_message(const Message& message) {
+bool ArrivalCarrier::list_message(const Message& message) {
   do {
     const uint8_t* const at = message.at + next_at_;
     const uint32_t bytes = std::min(message.datagram_bytes, message.bytes - next_at_);
@@ -175,7 +175,7 @@ bool TunnelCarrier::list_message(const Message& message) {
 std::unique_ptr<Carrier> TunnelReceiver::carrier(int32_t worker, int32_t port, int* error) {
   *error = EINVAL;
   if (worker < 0 || worker >= workers) return nullptr;
-  auto made = std::make_unique<TunnelCarrier>(*this, worker, port);
+  auto made = std::make_unique<ArrivalCarrier>(*this, worker, port);
   *error = ENOMEM;
   return made->is_there() ? std::move(made) : nullptr;
 }

@@ -29,9 +29,9 @@ class MessageBuffers {
   uint8_t* at_;
 };
 
-class TunnelCarrier : public Carrier {
+class ArrivalCarrier : public Carrier {
  public:
-  TunnelCarrier(TunnelReceiver& receiver, int32_t worker, int32_t port);
+  ArrivalCarrier(TunnelReceiver& receiver, int32_t worker, int32_t port);
 
   bool is_there() const { return buffers_.is_there(); }
   int watch(int epoll, uint64_t key) override { return receiver_.watch(worker_, epoll, key); }

@@ -9,9 +9,9 @@ namespace weft {
 namespace {
 
 /// A tunnel port's end: only transmits. Its pool is the device's, which the queue's end holds.
-class TunnelCarrier : public Carrier {
+class DepartureCarrier : public Carrier {
  public:
-  TunnelCarrier(TunnelPool& pool, int32_t port) : pool_(pool), port_(port) {}
+  DepartureCarrier(TunnelPool& pool, int32_t port) : pool_(pool), port_(port) {}
 
   int watch(int, uint64_t) override { return 0; }
   void unwatch(int) override {}
@@ -28,7 +28,7 @@ class TunnelCarrier : public Carrier {
   const int32_t port_;
 };
 
-void TunnelCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {
+void DepartureCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {
   for (int32_t k = 0; k < count; k++) {
     int32_t reason = pool_.batch->add(slots, entries[k]);
     if (reason == TunnelBatch::kNoRoom) {
@@ -41,7 +41,7 @@ void TunnelCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count
 }
 
 /// For each remote of a set: as many were counted as replicated.
-void TunnelCarrier::refuse(Slots& slots, int32_t entry, int32_t reason) {
+void DepartureCarrier::refuse(Slots& slots, int32_t entry, int32_t reason) {
   const int32_t target = slots.fact(entry & kEntrySlotMask)[kFactRemote];
   int32_t count = 1;
   if (target < 0) slots.set_at(~target, &count);
@@ -50,7 +50,7 @@ void TunnelCarrier::refuse(Slots& slots, int32_t entry, int32_t reason) {
   for (; count > 0; count--) slots.refuse(port_, entry, reason);
 }
 
-void TunnelCarrier::flush(Slots& slots) {
+void DepartureCarrier::flush(Slots& slots) {
   if (!pool_.batch->is_empty()) pool_.post->send(slots, port_, *pool_.batch);
   pool_.batch->clear();
 }
@@ -67,7 +67,7 @@ std::unique_ptr<Carrier> TunnelSender::carrier(int32_t worker, int32_t port, int
     pool.batch = std::make_unique<TunnelBatch>(options.local.family, segments, static_cast<uint32_t>(pool.sockets.size()));
     pool.post = std::make_unique<TunnelPost>(options, pool.sockets, troubles, pool.counts);
   }
-  return std::make_unique<TunnelCarrier>(pool, port);
+  return std::make_unique<DepartureCarrier>(pool, port);
 }
 
 std::vector<TunnelTrouble> TunnelSender::take_troubles() {

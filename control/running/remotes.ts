@@ -99,9 +99,10 @@ export class Remotes {
     const port = this.#i32[at + RemoteWord.PORT]!;
     const words = this.#i32.slice(at + RemoteWord.ADDRESS, at + RemoteWord.ADDRESS + 4);
     const isIndexed = this.#i32[at + RemoteWord.VNI] === -1;
-    this.#forgetAddresses(destination);
+    // Nobody finds it any more before what was learned is forgotten: else a worker in between would learn it anew.
     Atomics.store(this.#i32, at + RemoteWord.FAMILY, 0);
     if (isIndexed) this.#unindex(port, words, destination);
+    this.#forgetAddresses(destination);
     const known = this.#ofPort.get(port);
     known?.delete(destination);
     if (known?.size === 0) this.#ofPort.delete(port);

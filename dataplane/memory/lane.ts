@@ -20,6 +20,7 @@ import {
   TABLE_VNIS_AT,
   workerRegion,
 } from './layout.ts';
+import { RUN_PLACES_COUNT, RUN_WORDS } from './tunnel-words.ts';
 import type { View } from './view.ts';
 
 export class Lane {
@@ -173,10 +174,10 @@ export class Lane {
     this.remoteIndexAt = layout.words[Header.REMOTE_INDEX_AT]! >> 2;
     this.neighboursAt = layout.words[Header.NEIGHBOURS_AT]! >> 2;
     this.stranger = new Int32Array(4);
-    this.arrivalRuns = new Int32Array(4 * RECEIVE_SLOTS_COUNT);
+    this.arrivalRuns = new Int32Array(RUN_WORDS * RECEIVE_SLOTS_COUNT);
     this.arrivalRunOf = new Int32Array(RECEIVE_SLOTS_COUNT);
     this.arrivalSlots = new Int32Array(RECEIVE_SLOTS_COUNT);
-    this.arrivalPlaces = new Int32Array(2 * 256);
+    this.arrivalPlaces = new Int32Array(2 * RUN_PLACES_COUNT);
     this.bondTurns = new Int32Array(BONDS_MAX);
     this.puntRing = new ByteRing(view.i32, workerRegion(layout, Header.PUNT_AT, index), PUNT_RING_BYTES);
     this.punts = new Int32Array(Protocol.COUNT * PORTS_MAX);

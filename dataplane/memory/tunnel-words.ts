@@ -16,7 +16,7 @@ export const ARRIVAL_BAD = 512;
  */
 export const Outer = { FLOW_MASK: 0xff, TOS_SHIFT: 8, TTL_SHIFT: 16, HEADER_WORDS_SHIFT: 24 } as const;
 
-/** Words of a remote's record. */
+/** Words of a remote's record. While FAMILY is not 0 only SCOPE, VNI and FRAME_BYTES_MAX may change: the others are read one by one. */
 export const RemoteWord = {
   /** The tunnel's port number; stays when the remote is given back. */
   PORT: 0,
@@ -33,3 +33,7 @@ export const RemoteWord = {
   /** The longest frame that fits the path; 0: there is none, the remote is unreachable. */
   FRAME_BYTES_MAX: 9,
 } as const;
+
+/** Words of a run of arrivals (path/arrival.ts), and the places by which runs are found, a power of two. */
+export const RUN_WORDS = 4;
+export const RUN_PLACES_COUNT = 256;

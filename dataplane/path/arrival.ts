@@ -7,7 +7,15 @@ import { Drop } from '../drop.ts';
 import { REMOTE_PROBES_MAX, REMOTE_SLOTS_COUNT, VNI_PROBES_MAX, VNI_SLOTS_COUNT } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
 import { FACT_WORDS_SHIFT, Fact, Flag, PORT_WORDS, PortCell, VNI_WORDS } from '../memory/layout.ts';
-import { ARRIVAL_BAD, ARRIVAL_CRITICAL, ARRIVAL_TOS_MASK, Arrival, RemoteWord } from '../memory/tunnel-words.ts';
+import {
+  ARRIVAL_BAD,
+  ARRIVAL_CRITICAL,
+  ARRIVAL_TOS_MASK,
+  Arrival,
+  RemoteWord,
+  RUN_PLACES_COUNT,
+  RUN_WORDS,
+} from '../memory/tunnel-words.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
 import {
   ENDPOINT_KIND_SHIFT,
@@ -29,11 +37,10 @@ const RUN_PORT = 0;
 const RUN_SOURCE = 1;
 const RUN_COUNT = 2;
 const RUN_NEXT = 3;
-const RUN_WORDS = 4;
-/** By which runs are found: places, a power of two, in pairs of stamp and run. */
-const RUN_PLACES = 256;
+/** How tunnels spread over the places by which runs are found. */
 const RUN_SPREAD = 31;
 const TAG_BYTES = 4;
+const ETHERNET_BYTES = 14;
 const TPID_8021Q_LE = 0x0081;
 const TPID_8021AD_LE = 0xa888;
 const ECN_MASK = 3;
@@ -87,7 +94,7 @@ export function forwardArrivals(lane: Lane, list: number, n: number, endpoint: n
  */
 function runOf(lane: Lane, port: number, source: number, count: number): number {
   const runs = lane.arrivalRuns;
-  const place = ((port * RUN_SPREAD + source) & (RUN_PLACES - 1)) << 1;
+  const place = ((port * RUN_SPREAD + source) & (RUN_PLACES_COUNT - 1)) << 1;
   const known = lane.arrivalPlaces[place + 1]!;
   if (lane.arrivalPlaces[place] === lane.arrivalStamp && runs[known] === port && runs[known + RUN_SOURCE] === source)
     return known;
@@ -240,5 +247,5 @@ function tagWith(lane: Lane, facts: number, head: number, vlan: number): boolean
 function clampTo(lane: Lane, facts: number, port: number): void {
   const source = lane.arrivalSource;
   if (source !== 0) clampArrived(lane, facts, lane.i32[remoteAt(lane.remotesAt, source) + RemoteWord.FRAME_BYTES_MAX]!);
-  else clampArrived(lane, facts, lane.i32[lane.portsAt + port * PORT_WORDS + PortWord.MTU]! + 14);
+  else clampArrived(lane, facts, lane.i32[lane.portsAt + port * PORT_WORDS + PortWord.MTU]! + ETHERNET_BYTES);
 }
