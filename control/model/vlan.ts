@@ -51,6 +51,12 @@ export function carriesVlan(vlan: VlanModel, tag: number): boolean {
   return hasVlan(carriedVlans(vlan), tag);
 }
 
+/** Whether a VLAN (0: frames without a tag) joins two ports of a bridge. */
+export function shareVlan(a: VlanModel, b: VlanModel): boolean {
+  const other = carriedVlans(b);
+  return carriedVlans(a).some((word, k) => (word & other[k]!) !== 0);
+}
+
 /** As a person writes it: `access 10`, `trunk 10,20-29`, `trunk all`, `native-untagged 10 trunk 10,20`, `dot1q-tunnel 100`. */
 export function describeVlan(vlan: VlanModel): string {
   const trunks = vlan.trunks === null ? 'all' : formatVlans(vlan.trunks);

@@ -164,6 +164,8 @@ export class TunnelDevice implements PortDevice, RemoteOwner {
     const before = this.#model;
     this.#model = model;
     if (this.#number !== 0) this.#want();
+    // Other VLANs may lead a way back into the bridge, or no more.
+    this.remotes.review();
     if (before.mtu !== model.mtu) this.#parts.sizeChanged(this, 0, 'the document says so');
   }
 

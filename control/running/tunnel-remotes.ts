@@ -18,8 +18,8 @@ export interface RemoteParts {
   readonly remotes: Remotes;
   readonly underlay: Underlay;
   readonly log: Log;
-  /** Why a way that the kernel has is none for tunnels of this bridge; null: it is one. */
-  obstacle(bridge: string, way: UnderlayWay): string | null;
+  /** Why a way that the kernel has is none for this tunnel; null: it is one. */
+  obstacle(owner: RemoteOwner, way: UnderlayWay): string | null;
   now(): number;
 }
 
@@ -29,6 +29,7 @@ export interface RemoteOwner {
   readonly name: string;
   /** Its port number; 0 before it has one. */
   readonly number: number;
+  readonly model: TunnelModel;
   readonly settings: TunnelSettings;
   /** Interface index of its group, and of link-local addresses. */
   readonly scope: number;
@@ -192,8 +193,8 @@ export class TunnelRemotes implements Iterable<TunnelRemote> {
   /** Writes how long frames to it may be, and notes whether it can be reached. */
   #judge(remote: TunnelRemote, tells: boolean): void {
     const { way } = remote;
-    const { bridge, settings } = this.#owner;
-    const obstacle = way.error === 0 ? this.#parts.obstacle(bridge, way) : null;
+    const { settings } = this.#owner;
+    const obstacle = way.error === 0 ? this.#parts.obstacle(this.#owner, way) : null;
     this.#parts.remotes.limit(remote.destination, obstacle === null ? frameBytesMax(settings, way.mtu) : 0);
     const state = obstacle === null ? way.state : 'unreachable';
     const reason = obstacle ?? way.reason;

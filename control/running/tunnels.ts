@@ -9,6 +9,7 @@ import type { LinkEvents } from '../devices/link-events.ts';
 import type { PortDevice, PortHost, PortOpener } from '../devices/port-device.ts';
 import type { Log } from '../log.ts';
 import type { FdbEntryModel, PortModel, TunnelModel } from '../model/model.ts';
+import { shareVlan } from '../model/vlan.ts';
 import type { SwitchEvent } from '../switch.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { Counters } from './counters.ts';
@@ -20,7 +21,7 @@ import { ownerOfPort } from './port-owner.ts';
 import { Remotes } from './remotes.ts';
 import { type SenderNative, Senders } from './senders.ts';
 import { TunnelDevice } from './tunnel-device.ts';
-import type { TunnelRemote } from './tunnel-remotes.ts';
+import type { RemoteOwner, TunnelRemote } from './tunnel-remotes.ts';
 import { Underlay, type UnderlayWay } from './underlay.ts';
 
 export type TunnelNative = EndpointNative & SenderNative & Pick<Addon, 'wayTo'>;
@@ -161,7 +162,7 @@ export class Tunnels implements PortOpener {
       underlay,
       remotes: this.#remotes,
       now: this.#now,
-      obstacle: (bridge: string, way: UnderlayWay) => this.#obstacle(bridge, way),
+      obstacle: (owner: RemoteOwner, way: UnderlayWay) => this.#obstacle(owner, way),
       remoteChanged: (device: TunnelDevice, remote: TunnelRemote) => this.#remoteChanged(device, remote),
       log: this.#parts.log,
       sizeChanged: (device: TunnelDevice, from: number, reason: string) => this.#sizeChanged(device, from, reason),
@@ -177,14 +178,16 @@ export class Tunnels implements PortOpener {
     this.#timer = undefined;
   }
 
-  #obstacle(bridge: string, { device }: UnderlayWay): string | null {
+  /** A TAP of its bridge leads back to it where one VLAN joins the two. */
+  #obstacle({ bridge, model }: RemoteOwner, { device }: UnderlayWay): string | null {
     if (device === LOOPBACK) return 'it is an address of this machine';
     const name = this.#parts.interfaces.nameOf(device);
     if (name === null) return null;
     const found = this.#parts.book
       .portsOf(bridge)
       .find((state) => state.model.kind === 'tap' && state.model.netns === null && deviceName(state) === name);
-    return found === undefined ? null : `the way there leads back into the bridge, by its port ${found.model.name}`;
+    if (found === undefined || !shareVlan(model.vlan, found.model.vlan)) return null;
+    return `the way there leads back into the bridge, by its port ${found.model.name}`;
   }
 
   #remoteChanged({ bridge, name: port }: TunnelDevice, { address, state, reason }: TunnelRemote): void {

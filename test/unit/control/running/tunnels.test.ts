@@ -283,6 +283,21 @@ describe('remotes', () => {
     expect(it.limit(it.remotes('a')[0]!.destination)).toBe(0);
   });
 
+  it('are sent to by a TAP of the bridge that no VLAN joins to the tunnel', async () => {
+    const it = stand();
+    const [ten, twenty] = [
+      { mode: 'access', tag: 10 },
+      { mode: 'access', tag: 20 },
+    ];
+    const host = tap('weft-host', { vlan: twenty });
+    it.underlay.interfaces.set('weft-host', 9);
+    it.underlay.ways.set(FAR, { error: 0, mtu: 1500, device: 9 });
+    await it.apply([], [host, vxlan('a', 1, { vlan: twenty })]);
+    await expect.poll(() => it.remotes('a')[0]!.state).toBe('unreachable');
+    await it.apply([host, vxlan('a', 1, { vlan: twenty })], [host, vxlan('a', 1, { vlan: ten })]);
+    expect(it.remotes('a')[0]).toMatchObject({ state: 'up', reason: null });
+  });
+
   it('take no more after a router said so', async () => {
     const it = stand();
     await it.apply([], [vxlan('a', 1)]);
