@@ -224,7 +224,11 @@ export class Tunnels implements PortOpener {
   #rescope(): void {
     for (const device of this.#open) {
       const name = device.settings.device;
-      if (name !== null) void device.rescope(this.#parts.interfaces.find(name)).catch(() => undefined);
+      if (name === null) continue;
+      device.rescope(this.#parts.interfaces.find(name)).catch(({ message: reason }: Error) => {
+        const tunnel = `${device.bridge}/${device.name}`;
+        this.#parts.log.error({ tunnel, device: name, reason }, 'a tunnel could not follow its interface');
+      });
     }
   }
 
