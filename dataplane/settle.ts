@@ -3,7 +3,8 @@ import { count, countResidence, drop } from './counters.ts';
 import { Drop } from './drop.ts';
 import { PORTS_MAX } from './limits.ts';
 import type { Lane } from './memory/lane.ts';
-import { Block, BlockCell, PortCell, Queue, Refused } from './memory/layout.ts';
+import { Block, BlockCell, PORT_WORDS, PortCell, Queue, Refused } from './memory/layout.ts';
+import { PortFlag, PortWord } from './tables/port-layout.ts';
 
 /** Counts what every dirty port's queue sent, and drops what devices refused. */
 export function settle(lane: Lane): void {
@@ -16,15 +17,25 @@ export function settle(lane: Lane): void {
     // Unsigned: a tunnel's flood may be more than 2 GiB in a turn.
     count(lane, port, PortCell.TX_BYTES, i32[queue + Queue.BYTES]! >>> 0);
     count(lane, port, PortCell.TX_SEGMENTS, i32[queue + Queue.SEGMENTS]!);
+    // What native sent or refused beyond what was listed are copies of floods.
+    if (isTunnel(lane, port))
+      count(lane, port, PortCell.REPLICATED, i32[queue + Queue.SENT]! - i32[queue + Queue.COUNT]!);
     i32[queue + Queue.COUNT] = 0;
   }
   lane.dirtyCount = 0;
   const refused = i32[lane.blockAt + Block.REFUSED_COUNT]!;
   for (let k = 0; k < refused; k++) {
     const at = lane.refusedAt + k * Refused.WORDS;
+    const port = i32[at + Refused.PORT]!;
     const entries = i32[at + Refused.COUNT]!;
-    for (let n = 0; n < entries; n++) drop(lane, i32[at + Refused.PORT]!, i32[at + Refused.REASON]!);
+    for (let n = 0; n < entries; n++) drop(lane, port, i32[at + Refused.REASON]!);
+    if (isTunnel(lane, port)) count(lane, port, PortCell.REPLICATED, entries);
   }
+}
+
+/** Whether a list entry of this port may be as many datagrams as a set has remotes. */
+function isTunnel(lane: Lane, port: number): boolean {
+  return (lane.i32[lane.portsAt + port * PORT_WORDS + PortWord.FLAGS]! & PortFlag.TUNNEL) !== 0;
 }
 
 /** Tells main how many FDB entries were met half-written, in a cell that goes on where a dead worker's left off; once a second at the most. */

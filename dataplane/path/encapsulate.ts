@@ -3,11 +3,11 @@
 // too long for the way is told to its sender (too-big.ts), never lost in silence.
 //
 // ECN goes out as RFC 6040, section 4.1, "normal mode" has it: as it is inside.
-import { count, drop } from '../counters.ts';
+import { drop } from '../counters.ts';
 import { Drop } from '../drop.ts';
 import { PORTS_MAX } from '../limits.ts';
 import type { Lane } from '../memory/lane.ts';
-import { FACT_WORDS_SHIFT, Fact, PORT_WORDS, PortCell } from '../memory/layout.ts';
+import { FACT_WORDS_SHIFT, Fact, PORT_WORDS } from '../memory/layout.ts';
 import { Outer, RemoteWord } from '../memory/tunnel-words.ts';
 import { Hash } from '../tables/bond-layout.ts';
 import { PortFlag, PortWord } from '../tables/port-layout.ts';
@@ -70,10 +70,8 @@ export function encapsulate(lane: Lane, slot: number, port: number, destination:
   if ((i32[record + PortWord.FLAGS]! & PortFlag.CLAMP_MSS) !== 0) clampMss(lane, facts, limit);
   i32[facts + Fact.REMOTE] = to;
   i32[facts + Fact.OUTER] = outerOf(lane, facts, i32[record + PortWord.OUTER]!) | writeHeader(lane, facts, record, vni);
-  if (others > 0) {
-    count(lane, port, PortCell.REPLICATED, others);
-    lane.floodedCount = (lane.floodedCount + others) | 0;
-  }
+  // Counted as replicated when they are sent (settle.ts).
+  lane.floodedCount = (lane.floodedCount + others) | 0;
   return true;
 }
 

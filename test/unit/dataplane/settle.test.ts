@@ -1,11 +1,13 @@
 /** What a successor does with the lists of a worker that died; and what a lane tells main. */
 import { expect, it } from 'vitest';
+import { Drop } from '../../../dataplane/drop.ts';
 import { Lane } from '../../../dataplane/memory/lane.ts';
-import { BlockCell, PortCell, Queue } from '../../../dataplane/memory/layout.ts';
+import { Block, BlockCell, PortCell, Queue } from '../../../dataplane/memory/layout.ts';
 import { abandon, publishTornReads, settle } from '../../../dataplane/settle.ts';
 import { Turn } from '../../../dataplane/turn.ts';
 import { Rig, tablePort } from '../../rig.ts';
 import { A, ALL, B, frame } from '../path/frames.ts';
+import { TUNNEL, TunnelRig } from '../path/tunnel-rig.ts';
 
 it('frames that were listed are lost with a reason, and none is sent from a slot of its own', () => {
   const rig = new Rig();
@@ -49,4 +51,22 @@ it('what a tunnel sent to many in a turn may be more than 2 GiB', () => {
   lane.i32.set([1, 50_000, 3_000_000_000, 2_000_000], queue);
   settle(lane);
   expect(rig.cell(2, PortCell.TX_BYTES)).toBe(3_000_000_000);
+});
+
+it('a flood out of a tunnel counts as replicated what native sent or refused beyond what was listed', () => {
+  const rig = new TunnelRig();
+  const { lane } = rig;
+  const sendTo = (sent: number, refused: number): number => {
+    const before = rig.cell(TUNNEL, PortCell.REPLICATED);
+    lane.i32[lane.dirtyAt] = TUNNEL;
+    lane.dirtyCount = 1;
+    lane.i32.set([1, sent, 64, sent], lane.queuesAt + TUNNEL * Queue.WORDS);
+    lane.i32.set([0, TUNNEL, Drop.EGRESS_FULL, refused], lane.refusedAt);
+    lane.i32[lane.blockAt + Block.REFUSED_COUNT] = refused === 0 ? 0 : 1;
+    settle(lane);
+    lane.i32[lane.blockAt + Block.REFUSED_COUNT] = 0;
+    return rig.cell(TUNNEL, PortCell.REPLICATED) - before;
+  };
+  // To three remotes; to three, of which one was refused; to nobody, since no worker serves the port any more.
+  expect([sendTo(3, 0), sendTo(2, 1), sendTo(0, 1)]).toEqual([2, 2, 0]);
 });

@@ -67,7 +67,10 @@ class Leaving extends MemoryPort {
       ttl: (outer >>> Outer.TTL_SHIFT) & 0xff,
     });
     // As native does: one entry to a set is as many datagrams as that has remotes.
-    if (remote < 0) count(lane, this.port, PortCell.TX_FRAMES, i32[~remote]! - 1);
+    if (remote < 0) {
+      count(lane, this.port, PortCell.TX_FRAMES, i32[~remote]! - 1);
+      count(lane, this.port, PortCell.REPLICATED, i32[~remote]! - 1);
+    }
     return true;
   }
 }
