@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
 import { RequestError } from '../../errors.ts';
+import type { FdbRow } from '../../switch.ts';
 import type { TunnelRow } from '../../tunnel-rows.ts';
 import { type Client, query } from '../client.ts';
 import { type Context, clientOf, examples } from '../context.ts';
@@ -83,12 +84,25 @@ async function del(
   context: Context,
   bridge: string,
   mac: string,
-  options: { vlan: number },
+  options: { vlan?: number },
   self: Command,
 ): Promise<void> {
-  const path = `/v1/bridges/${encodeURIComponent(bridge)}/fdb${query({ vlan: options.vlan, mac })}`;
-  await clientOf(context, self).send('DELETE', path);
-  note(context.io, `${mac} in VLAN ${options.vlan} is forgotten`);
+  const client = clientOf(context, self);
+  const vlan = options.vlan ?? (await vlanOf(client, bridge, mac));
+  await client.send('DELETE', `/v1/bridges/${encodeURIComponent(bridge)}/fdb${query({ vlan, mac })}`);
+  note(context.io, `${mac} in VLAN ${vlan} is forgotten`);
+}
+
+/** The VLAN in which a bridge has an address. Throws a RequestError when that is several; 0 when it has none, which the daemon then says. */
+async function vlanOf(client: Client, bridge: string, mac: string): Promise<number> {
+  const found = await client.get<FdbRow[]>(`/v1/fdb${query({ bridge, mac })}`);
+  if (found.length <= 1) return found[0]?.vlan ?? 0;
+  const vlans = found.map(({ vlan }) => vlan).sort((a, b) => a - b);
+  throw new RequestError(
+    'several-entries',
+    `${bridge} has ${mac} in ${found.length} VLANs`,
+    `say --vlan: ${vlans.join(', ')}`,
+  );
 }
 
 interface FlushOptions {
@@ -136,8 +150,8 @@ export function addFdbCommands(program: Command, context: Context): void {
     .description('delete an entry of any type')
     .argument('<bridge>', 'its bridge')
     .argument('<mac>', 'its address')
-    .option('--vlan <number>', 'its VLAN', vlanNumber, 0)
-    .action((bridge: string, mac: string, options: { vlan: number }, self: Command) =>
+    .option('--vlan <number>', 'its VLAN; not needed where it is in one only', vlanNumber)
+    .action((bridge: string, mac: string, options: { vlan?: number }, self: Command) =>
       del(context, bridge, mac, options, self),
     );
   examples(deleting, ['fdb del br0 02:00:00:00:00:01 --vlan 10', 'forget one address']);
