@@ -3,6 +3,7 @@
  * that happens, and it gets everything back: at a clean end, and at the next start after it was killed.
  */
 import { readdirSync, statSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeNeeds } from '../needs.ts';
@@ -185,7 +186,7 @@ describeNeeds(REAL, 'a machine whose NIC is a port of its own switch', () => {
     await inHub('link', 'del', HOST_TAP);
     const found = await until(
       () => sight(HOST_TAP).catch(() => null),
-      (now) => now !== null && now.addresses.length === before.addresses.length,
+      (now) => isDeepStrictEqual(now, before),
     );
     expect(found).toEqual(before);
     await daemon.stop();

@@ -118,6 +118,29 @@ describe('weft show tunnels', () => {
   });
 });
 
+describe('weft fdb del', () => {
+  const MAC = '02:00:00:00:00:01';
+  const row = {
+    bridge: 'br0',
+    vlan: 10,
+    mac: MAC,
+    port: 'web',
+    type: 'static',
+    age: null,
+    remote: null,
+    vni: null,
+  } as const;
+
+  it('needs no VLAN for what is in one only', async () => {
+    rig.sw.fdbRows = [row, { ...row, vlan: 20 }];
+    const several = await weft(rig, `fdb del br0 ${MAC}`);
+    expect([several.code, several.err]).toEqual([2, expect.stringContaining('say --vlan: 10, 20')]);
+    rig.sw.fdbRows = [row];
+    expect((await weft(rig, `fdb del br0 ${MAC}`)).err).toContain('in VLAN 10 is forgotten');
+    expect(rig.sw.fdbRows).toEqual([]);
+  });
+});
+
 describe('weft show fdb', () => {
   const row = { bridge: 'br0', vlan: 0, mac: '02:00:00:00:00:01', port: 'web', type: 'learned', age: 5 } as const;
   it('names remotes where there are some', async () => {

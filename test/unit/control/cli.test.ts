@@ -212,23 +212,6 @@ describe('weft port, fdb, save, worker', () => {
     ]);
     expect((await weft(rig, `fdb del br0 ${MAC} --vlan 10`)).code).toBe(0);
     expect(rig.sw.fdbRows).toEqual([]);
-    // Without a VLAN: the one in which it is, as it was added.
-    const row = {
-      bridge: 'br0',
-      vlan: 10,
-      mac: MAC,
-      port: 'web',
-      type: 'sticky',
-      age: null,
-      remote: null,
-      vni: null,
-    } as const;
-    rig.sw.fdbRows = [row, { ...row, vlan: 20 }];
-    const several = await weft(rig, `fdb del br0 ${MAC}`);
-    expect([several.code, several.err]).toEqual([2, expect.stringContaining('say --vlan: 10, 20')]);
-    rig.sw.fdbRows = [row];
-    expect((await weft(rig, `fdb del br0 ${MAC}`)).err).toContain('in VLAN 10 is forgotten');
-    expect(rig.sw.fdbRows).toEqual([]);
     rig.sw.fdbRows = [
       { bridge: 'br0', vlan: 10, mac: MAC, port: 'web', type: 'learned', age: 1, remote: null, vni: null },
     ];
