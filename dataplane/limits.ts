@@ -53,7 +53,7 @@ export const DESTINATIONS_COUNT = 0x10000;
 export const REMOTES_MAX = DESTINATIONS_COUNT - PORTS_MAX;
 /** VNIs of one daemon; slots of the table in which they are looked up, a power of two, and how many of them a look tries. */
 export const VNIS_MAX = 16_384;
-export const VNI_SLOTS_COUNT = 4 * VNIS_MAX;
+export const VNI_SLOTS_COUNT = 2 * VNIS_MAX;
 export const VNI_PROBES_MAX = 64;
 /** The same for remotes. */
 export const REMOTE_SLOTS_COUNT = 1 << 17;
