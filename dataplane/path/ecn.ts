@@ -2,34 +2,26 @@
 // is not zero: a few where the underlay is congested, all where the inner ones are capable.
 import type { Lane } from '../memory/lane.ts';
 import { Fact } from '../memory/layout.ts';
+import { readU16, writeU16 } from '../wire/bytes.ts';
+import { updateChecksum } from '../wire/checksum.ts';
+import { ETHERTYPE_BYTES, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../wire/ethernet.ts';
+import { IPV4_BYTES_MIN, ipv4Checksum, setIpv4Checksum } from '../wire/ipv4.ts';
+import { IPV6_BYTES } from '../wire/ipv6.ts';
+import { networkAt } from './network.ts';
 
 const ECT1 = 1;
 const ECT0 = 2;
 const CE = 3;
 const ECN_MASK = 3;
-const ETHERNET_BYTES = 14;
-const TAG_BYTES = 4;
-const IPV4_BYTES = 20;
-const IPV6_BYTES = 40;
-const IPV4_CHECKSUM_AT = 10;
-const TPID_HIGH = 0x81;
-const SERVICE_TPID = 0x88a8;
 
 /** Marks the frame with these facts as the outer TOS wants. False: it must be dropped, since congestion can not be told to who is not capable. */
 export function decapsulateEcn(lane: Lane, facts: number, outer: number): boolean {
-  const u8 = lane.u8;
   const start = lane.i32[facts + Fact.HEAD_AT]!;
   const end = start + lane.i32[facts + Fact.HEAD_BYTES]!;
-  let at = start + ETHERNET_BYTES;
-  if (at > end) return true;
-  let type = (u8[at - 2]! << 8) | u8[at - 1]!;
-  for (let tags = 0; tags < 2 && (type === TPID_HIGH << 8 || type === SERVICE_TPID); tags++) {
-    at += TAG_BYTES;
-    if (at > end) return true;
-    type = (u8[at - 2]! << 8) | u8[at - 1]!;
-  }
-  if (type === 0x0800) return markIpv4(lane, at, end, outer & ECN_MASK);
-  if (type === 0x86dd) return markIpv6(lane, at, end, outer & ECN_MASK);
+  const at = networkAt(lane.u8, start, end);
+  const type = readU16(lane.u8, at - ETHERTYPE_BYTES);
+  if (type === ETHERTYPE_IPV4) return markIpv4(lane, at, end, outer & ECN_MASK);
+  if (type === ETHERTYPE_IPV6) return markIpv6(lane, at, end, outer & ECN_MASK);
   return true;
 }
 
@@ -41,19 +33,14 @@ function marked(outer: number, inner: number): number {
 
 function markIpv4(lane: Lane, at: number, end: number, outer: number): boolean {
   const u8 = lane.u8;
-  if (at + IPV4_BYTES > end) return true;
-  const inner = u8[at + 1]! & ECN_MASK;
-  const next = marked(outer, inner);
+  if (at + IPV4_BYTES_MIN > end) return true;
+  const before = readU16(u8, at);
+  const next = marked(outer, before & ECN_MASK);
   if (next < 0) return false;
-  if (next === inner) return true;
-  u8[at + 1] = (u8[at + 1]! & ~ECN_MASK) | next;
-  // RFC 1624, equation 3: HC' = ~(~HC + ~m + m'); the field's word changes by `next − inner`.
-  const sum = (u8[at + IPV4_CHECKSUM_AT]! << 8) | u8[at + IPV4_CHECKSUM_AT + 1]!;
-  let changed = (~sum & 0xffff) + (~inner & 0xffff) + next;
-  changed = (changed & 0xffff) + (changed >>> 16);
-  changed = ~((changed & 0xffff) + (changed >>> 16)) & 0xffff;
-  u8[at + IPV4_CHECKSUM_AT] = changed >>> 8;
-  u8[at + IPV4_CHECKSUM_AT + 1] = changed & 0xff;
+  const after = (before & ~ECN_MASK) | next;
+  if (after === before) return true;
+  writeU16(u8, at, after);
+  setIpv4Checksum(u8, at, updateChecksum(ipv4Checksum(u8, at), before, after));
   return true;
 }
 
