@@ -6,37 +6,22 @@
 #include <cstring>
 
 #include "checksum.h"
+#include "headers.h"
 
 namespace weft {
 
 namespace {
 
-constexpr uint32_t kIpv4Bytes = 20;
-constexpr uint32_t kIpv4LengthAt = 2;
-constexpr uint32_t kIpv4IdAt = 4;
-constexpr uint32_t kIpv4FragmentAt = 6;
 constexpr uint16_t kIpv4DontFragment = 0x4000;
 constexpr uint32_t kIpv4TtlAt = 8;
-constexpr uint32_t kIpv4ChecksumAt = 10;
-constexpr uint32_t kIpv4AddressesAt = 12;
-constexpr uint32_t kIpv4AddressesBytes = 8;
-constexpr uint32_t kIpv6Bytes = 40;
-constexpr uint32_t kIpv6LengthAt = 4;
 constexpr uint32_t kIpv6HopsAt = 7;
-constexpr uint32_t kIpv6AddressesAt = 8;
-constexpr uint32_t kIpv6AddressesBytes = 32;
 constexpr uint32_t kPacketBytesMax = 65535;
 
 // RFC 9293, section 3.1
 constexpr uint32_t kPortsBytes = 4;
-constexpr uint32_t kTcpSequenceAt = 4;
 constexpr uint32_t kTcpAckAt = 8;
-constexpr uint32_t kTcpOffsetAt = 12;
-constexpr uint32_t kTcpFlagsAt = 13;
 constexpr uint32_t kTcpWindowAt = 14;
-constexpr uint32_t kTcpChecksumAt = 16;
 constexpr uint32_t kTcpUrgentAt = 18;
-constexpr uint32_t kTcpBytes = 20;
 constexpr uint8_t kFin = 0x01;
 constexpr uint8_t kPush = 0x08;
 constexpr uint8_t kAck = 0x10;

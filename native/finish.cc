@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "checksum.h"
+#include "headers.h"
 
 namespace weft {
 
@@ -18,57 +19,19 @@ struct Shape {
 
 namespace {
 
-constexpr uint32_t kEthernetTypeAt = 12;
-constexpr uint32_t kEthernetBytes = kEthernetTypeAt + 2;
-constexpr uint32_t kTagBytes = 4;
-constexpr uint32_t kTagMax = 2;
-constexpr uint16_t kTypeVlan = 0x8100;
-constexpr uint16_t kTypeServiceVlan = 0x88a8;
-constexpr uint16_t kTypeIpv4 = 0x0800;
-constexpr uint16_t kTypeIpv6 = 0x86dd;
-
 // RFC 791, section 3.1
-constexpr uint32_t kIpv4LengthAt = 2;
-constexpr uint32_t kIpv4IdAt = 4;
-constexpr uint32_t kIpv4FragmentAt = 6;
-constexpr uint16_t kIpv4FragmentMask = 0x3fff;  // more fragments, and the offset
-constexpr uint32_t kIpv4ProtocolAt = 9;
-constexpr uint32_t kIpv4ChecksumAt = 10;
-constexpr uint32_t kIpv4AddressesAt = 12;
-constexpr uint32_t kIpv4AddressesBytes = 8;
-constexpr uint32_t kIpv4Bytes = kIpv4AddressesAt + kIpv4AddressesBytes;
 constexpr uint8_t kOptionEnd = 0;
 constexpr uint8_t kOptionNothing = 1;
 constexpr uint8_t kOptionLooseRoute = 131;
 constexpr uint8_t kOptionStrictRoute = 137;
 
 // RFC 8200, sections 3 and 4
-constexpr uint32_t kIpv6LengthAt = 4;
-constexpr uint32_t kIpv6NextAt = 6;
-constexpr uint32_t kIpv6AddressesAt = 8;
-constexpr uint32_t kIpv6AddressesBytes = 32;
-constexpr uint32_t kIpv6Bytes = kIpv6AddressesAt + kIpv6AddressesBytes;
 constexpr uint32_t kExtensionBytesMin = 8;
 constexpr uint32_t kRoutingLeftAt = 3;
-constexpr uint8_t kHopByHop = 0;
-constexpr uint8_t kRouting = 43;
-constexpr uint8_t kDestination = 60;
 
 // RFC 9293, section 3.1
-constexpr uint8_t kTcp = 6;
-constexpr uint32_t kTcpSequenceAt = 4;
-constexpr uint32_t kTcpOffsetAt = 12;
-constexpr uint32_t kTcpFlagsAt = 13;
 constexpr uint8_t kTcpLastOnly = 0x08 | 0x01;  // PSH, FIN
 constexpr uint8_t kTcpFirstOnly = 0x80;        // CWR
-constexpr uint32_t kTcpChecksumAt = 16;
-constexpr uint32_t kTcpBytes = 20;
-
-// RFC 768
-constexpr uint8_t kUdp = 17;
-constexpr uint32_t kUdpLengthAt = 4;
-constexpr uint32_t kUdpChecksumAt = 6;
-constexpr uint32_t kUdpBytes = 8;
 
 // Reads a frame once, from a place in its head to its end.
 class Reader {

@@ -2,48 +2,15 @@
 #include "inner.h"
 
 #include "checksum.h"
+#include "headers.h"
 
 namespace weft {
 
 namespace {
 
-constexpr uint32_t kEthernetTypeAt = 12;
-constexpr uint32_t kEthernetBytes = kEthernetTypeAt + 2;
-constexpr uint32_t kTagBytes = 4;
-constexpr uint32_t kTagMax = 2;
-constexpr uint16_t kTypeVlan = 0x8100;
-constexpr uint16_t kTypeServiceVlan = 0x88a8;
-constexpr uint16_t kTypeIpv4 = 0x0800;
-constexpr uint16_t kTypeIpv6 = 0x86dd;
-
-// RFC 791, section 3.1
-constexpr uint32_t kIpv4Bytes = 20;
-constexpr uint32_t kIpv4LengthAt = 2;
-constexpr uint32_t kIpv4FragmentAt = 6;
-constexpr uint16_t kIpv4FragmentMask = 0x3fff;
-constexpr uint32_t kIpv4ProtocolAt = 9;
-constexpr uint32_t kIpv4AddressesAt = 12;
-constexpr uint32_t kIpv4AddressesBytes = 8;
-
 // RFC 8200, sections 3 and 4
-constexpr uint32_t kIpv6Bytes = 40;
-constexpr uint32_t kIpv6LengthAt = 4;
-constexpr uint32_t kIpv6NextAt = 6;
-constexpr uint32_t kIpv6AddressesAt = 8;
-constexpr uint32_t kIpv6AddressesBytes = 32;
-constexpr uint8_t kHopByHop = 0;
-constexpr uint8_t kRouting = 43;
 constexpr uint8_t kFragment = 44;
-constexpr uint8_t kDestination = 60;
 
-constexpr uint8_t kTcp = 6;
-constexpr uint8_t kUdp = 17;
-constexpr uint32_t kTcpBytes = 20;
-constexpr uint32_t kTcpOffsetAt = 12;
-constexpr uint32_t kTcpChecksumAt = 16;
-constexpr uint32_t kUdpBytes = 8;
-constexpr uint32_t kUdpLengthAt = 4;
-constexpr uint32_t kUdpChecksumAt = 6;
 // Of the shortest frame that Ethernet has on a wire, what may follow an IP header.
 constexpr uint32_t kPaddingMax = 46;
 
