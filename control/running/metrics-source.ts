@@ -55,7 +55,7 @@ export class Metrics implements MetricsSource {
   }
 
   tunnels(): TunnelRow[] {
-    return tunnelRows(this.#base);
+    return tunnelRows(this.#base, null);
   }
 
   tunnelEndpoints(): TunnelEndpointRow[] {

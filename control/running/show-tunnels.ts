@@ -8,7 +8,6 @@ import type { PortDetail } from '../switch.ts';
 import type { TunnelEndpointRow, TunnelRemoteRow, TunnelRow, TunnelSenderRow } from '../tunnel-rows.ts';
 import { mtuOf } from './bridge-mtu.ts';
 import type { Endpoint } from './endpoints.ts';
-import { addressCounts } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
 import type { Sender } from './senders.ts';
@@ -16,18 +15,16 @@ import type { TunnelDevice } from './tunnel-device.ts';
 import type { TunnelRemote } from './tunnel-remotes.ts';
 import { overheadOf } from './tunnel-size.ts';
 
-/** Every tunnel, in the order of the book. */
-export function tunnelRows(base: Foundation): TunnelRow[] {
+/** Every tunnel, in the order of the book. `counts` are addresses by destination; null: nobody asks for them, since they cost a walk of the database. */
+export function tunnelRows(base: Foundation, counts: Uint32Array | null): TunnelRow[] {
   const states = base.book.ports().filter(({ model }) => isTunnel(model));
-  if (states.length === 0) return [];
-  const counts = addressCounts(base.view);
   return states.flatMap((state) => {
     const device = base.tunnels.of(state);
     return device === undefined ? [] : [tunnelRow(base, state, device, counts)];
   });
 }
 
-function tunnelRow(base: Foundation, state: PortState, device: TunnelDevice, counts: Uint32Array): TunnelRow {
+function tunnelRow(base: Foundation, state: PortState, device: TunnelDevice, counts: Uint32Array | null): TunnelRow {
   const { settings, endpoint, sender } = device;
   const overhead = overheadOf(settings, device.model.vlan);
   return {
@@ -65,7 +62,12 @@ function tooLarge(base: Foundation, bridge: string, mtu: number): string[] {
     );
 }
 
-function remoteRow(base: Foundation, remote: TunnelRemote, overhead: number, counts: Uint32Array): TunnelRemoteRow {
+function remoteRow(
+  base: Foundation,
+  remote: TunnelRemote,
+  overhead: number,
+  counts: Uint32Array | null,
+): TunnelRemoteRow {
   const { address, origin, vni, state, reason, way, destination } = remote;
   return {
     address,
@@ -76,7 +78,7 @@ function remoteRow(base: Foundation, remote: TunnelRemote, overhead: number, cou
     device: base.tunnels.interfaceOf(way),
     pathMtu: way.mtu,
     mtu: way.mtu === 0 ? 0 : Math.max(0, way.mtu - overhead),
-    fdbEntries: counts[destination]!,
+    fdbEntries: counts?.[destination] ?? 0,
   };
 }
 
