@@ -41,7 +41,7 @@
   X(kHeaderFactsAt, "Header.FACTS_AT", 24)                 \
   X(kHeaderHeadsAt, "Header.HEADS_AT", 25)                 \
   X(kHeaderLargeAt, "Header.LARGE_AT", 26)                 \
-  X(kHeaderRemotesAt, "Header.REMOTES_AT", 49)             \
+  X(kHeaderRemotesAt, "Header.REMOTES_AT", 48)             \
   X(kDestinationsCount, "DESTINATIONS_COUNT", 65536)       \
   X(kRemoteWordsShift, "REMOTE_WORDS_SHIFT", 4)            \
   X(kRemoteFamily, "RemoteWord.FAMILY", 1)                 \

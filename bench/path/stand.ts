@@ -185,10 +185,9 @@ export function teach(stand: Stand): void {
 
 /** Empties the forwarding database between repetitions, as a switch that was just started has it. */
 export function forget(stand: Stand): void {
-  const { i32, u16 } = stand.view;
-  const { fdbAt, fdbSeenAt, fdbCountsAt, fdbBucketMask } = stand.lane;
+  const { i32 } = stand.view;
+  const { fdbAt, fdbCountsAt, fdbBucketMask } = stand.lane;
   i32.fill(0, fdbAt, fdbAt + (fdbBucketMask + 1) * 16);
-  u16.fill(0, fdbSeenAt, fdbSeenAt + (fdbBucketMask + 1) * 4);
   i32.fill(0, fdbCountsAt, fdbCountsAt + FDB_SUM_AT + 1);
 }
 

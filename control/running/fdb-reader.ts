@@ -3,18 +3,21 @@
  * left out. Main thread, on request only.
  */
 import { DESTINATIONS_COUNT } from '../../dataplane/limits.ts';
-import { Header } from '../../dataplane/memory/layout.ts';
+import { FDB_ENTRY_WORDS, Header } from '../../dataplane/memory/layout.ts';
 import type { View } from '../../dataplane/memory/view.ts';
 import {
   BRIDGE_MASK,
   BRIDGE_SHIFT,
-  checkOf,
   DESTINATION_MASK,
+  ENTRY_VALUE,
   GENERATION_MASK,
   GENERATION_SHIFT,
   GENERATIONS_AT,
+  isWhole,
+  key1At,
   STATIC,
   STICKY,
+  seenAt,
 } from '../../dataplane/tables/fdb-layout.ts';
 import { portOf } from './remote-record.ts';
 
@@ -44,13 +47,13 @@ export function* readFdb(view: View, nowS: number): Generator<FdbEntry> {
   const { i32, u16 } = view;
   const { words, fdbSlots } = view.layout;
   const at = words[Header.FDB_BUCKETS_AT]! >> 2;
-  const seenAt = words[Header.FDB_SEEN_AT]! >> 1;
   const generationsAt = (words[Header.FDB_COUNTS_AT]! >> 2) + GENERATIONS_AT;
   for (let k = 0; k < fdbSlots; k++) {
-    const key0 = i32[at + k * 4]!;
-    const key1 = i32[at + k * 4 + 1]!;
-    const value = i32[at + k * 4 + 2]!;
-    if (value === 0 || i32[at + k * 4 + 3] !== checkOf(key0, key1, value)) continue;
+    const entry = at + k * FDB_ENTRY_WORDS;
+    const key0 = i32[entry]!;
+    const key1 = key1At(i32, entry);
+    const value = i32[entry + ENTRY_VALUE]!;
+    if (value === 0 || !isWhole(i32, u16, entry)) continue;
     const destination = value & DESTINATION_MASK;
     const generation = i32[generationsAt + destination]! & GENERATION_MASK;
     if (((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== generation) continue;
@@ -63,21 +66,22 @@ export function* readFdb(view: View, nowS: number): Generator<FdbEntry> {
       port: portOf(view, destination),
       destination,
       type: (value & STATIC) !== 0 ? 'static' : (value & STICKY) !== 0 ? 'sticky' : 'learned',
-      age: (value & STATIC) !== 0 ? null : (nowS - u16[seenAt + k]!) & 0xffff,
+      age: (value & STATIC) !== 0 ? null : (nowS - u16[seenAt(entry)]!) & 0xffff,
     };
   }
 }
 
 /** How many live addresses each destination has. Of a million addresses it takes some ten milliseconds. */
 export function addressCounts(view: View): Uint32Array {
-  const { i32 } = view;
+  const { i32, u16 } = view;
   const { words, fdbSlots } = view.layout;
   const at = words[Header.FDB_BUCKETS_AT]! >> 2;
   const generationsAt = (words[Header.FDB_COUNTS_AT]! >> 2) + GENERATIONS_AT;
   const counts = new Uint32Array(DESTINATIONS_COUNT);
   for (let k = 0; k < fdbSlots; k++) {
-    const value = i32[at + k * 4 + 2]!;
-    if (value === 0 || i32[at + k * 4 + 3] !== checkOf(i32[at + k * 4]!, i32[at + k * 4 + 1]!, value)) continue;
+    const entry = at + k * FDB_ENTRY_WORDS;
+    const value = i32[entry + ENTRY_VALUE]!;
+    if (value === 0 || !isWhole(i32, u16, entry)) continue;
     const destination = value & DESTINATION_MASK;
     const generation = i32[generationsAt + destination]! & GENERATION_MASK;
     if (((value >>> GENERATION_SHIFT) & GENERATION_MASK) === generation) counts[destination]!++;

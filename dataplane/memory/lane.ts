@@ -48,7 +48,6 @@ export class Lane {
   readonly tablesAt: number;
   readonly tablesStride: number;
   readonly fdbAt: number;
-  readonly fdbSeenAt: number;
   readonly fdbLocksAt: number;
   readonly fdbCountsAt: number;
   readonly fdbBucketMask: number;
@@ -162,7 +161,6 @@ export class Lane {
     this.tablesAt = layout.words[Header.TABLES_AT]! >> 2;
     this.tablesStride = layout.words[Header.TABLES_STRIDE]! >> 2;
     this.fdbAt = layout.words[Header.FDB_BUCKETS_AT]! >> 2;
-    this.fdbSeenAt = layout.words[Header.FDB_SEEN_AT]! >> 1;
     this.fdbLocksAt = layout.words[Header.FDB_LOCKS_AT]! >> 2;
     this.fdbCountsAt = layout.words[Header.FDB_COUNTS_AT]! >> 2;
     this.fdbBucketMask = layout.fdbSlots / 4 - 1;

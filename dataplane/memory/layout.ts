@@ -63,15 +63,14 @@ export const Header = {
   TABLES_AT: 40,
   TABLES_STRIDE: 41,
   FDB_BUCKETS_AT: 42,
-  FDB_SEEN_AT: 43,
-  FDB_LOCKS_AT: 44,
-  FDB_COUNTS_AT: 45,
-  BONDS_AT: 46,
-  MEMBERS_AT: 47,
-  REFLECTED_AT: 48,
-  REMOTES_AT: 49,
-  REMOTE_INDEX_AT: 50,
-  NEIGHBOURS_AT: 51,
+  FDB_LOCKS_AT: 43,
+  FDB_COUNTS_AT: 44,
+  BONDS_AT: 45,
+  MEMBERS_AT: 46,
+  REFLECTED_AT: 47,
+  REMOTES_AT: 48,
+  REMOTE_INDEX_AT: 49,
+  NEIGHBOURS_AT: 50,
 } as const;
 
 /** Words of a worker's control block: what one native turn is told and what it answers. */
@@ -330,7 +329,6 @@ export function layoutFor(shape: Shape): Layout {
   const fdbSlots = fdbSlotsFor(shape.fdbEntries);
   place(Header.TABLES_AT, 2 * aligned(TABLE_BYTES));
   place(Header.FDB_BUCKETS_AT, fdbSlots * FDB_ENTRY_WORDS * 4);
-  place(Header.FDB_SEEN_AT, fdbSlots * 2);
   place(Header.FDB_LOCKS_AT, FDB_LOCKS_COUNT * 4);
   place(Header.FDB_COUNTS_AT, (DESTINATIONS_COUNT + PORTS_MAX * 2 + BRIDGES_MAX + 16) * 4);
   place(Header.BONDS_AT, (BONDS_MAX << BOND_WORDS_SHIFT) * 4);

@@ -26,11 +26,13 @@ import {
   bucketOf,
   DESTINATION_MASK,
   domainBits,
-  ENTRY_KEY1,
+  ENTRY_SEALED,
   ENTRY_VALUE,
   FDB_SUM_AT,
   STATIC,
   STICKY,
+  sealOf,
+  seenAt,
 } from '../tables/fdb-layout.ts';
 import { Form } from '../tables/flood-layout.ts';
 import { PortFlag, PortWord, VlanMode } from '../tables/port-layout.ts';
@@ -41,8 +43,6 @@ import { sampleFlow } from './flows.ts';
 import { formFor } from './shape.ts';
 
 const AT_MASK = 0x1fffffff;
-/** The same for offsets of uint16. */
-const SEEN_MASK = 0x3fffffff;
 const VID_MASK = 0xfff;
 const TPID_8021Q = 0x8100 << 16;
 const TPID_8021Q_LE = 0x0081;
@@ -62,14 +62,50 @@ export function express(lane: Lane, list: number, n: number, port: number, sourc
   const flags = lane.i32[record + PortWord.FLAGS]!;
   if ((flags & PortFlag.UP) === 0 || source === 0 || lane.i32[record + PortWord.MODE] === VlanMode.TUNNEL) return 0;
   if (lane.i32[lane.fdbCountsAt + FDB_SUM_AT]! > WARM_ENTRIES) warm(lane, list, n, record);
+  if ((flags & PortFlag.LEARN) === 0) return 0;
   lane.expressBytes = 0;
-  const done = (flags & PortFlag.LEARN) !== 0 ? run(lane, list, n, port, record, valueHere(lane, source, record)) : 0;
+  const here = valueHere(lane, source, record);
+  let done = 0;
+  while (done < n) {
+    const isTrain = beginsAlike(lane, list + done, n - done);
+    const asked = isTrain ? 1 : n - done;
+    const listed = run(lane, list + done, asked, port, record, here);
+    done += listed;
+    if (listed < asked || !isTrain) break;
+    if (lane.expressBond === 0 && lane.expressRemote === 0) done += follow(lane, list + done, n - done, record);
+    else done += run(lane, list + done, n - done, port, record, here);
+  }
   if (done === 0) return 0;
   sampleFlow(lane, list, done);
   count(lane, port, PortCell.RX_FRAMES, done);
   count(lane, port, PortCell.RX_BYTES, lane.expressBytes);
   count(lane, port, PortCell.RX_SEGMENTS, done);
   return done;
+}
+
+/** Whether a list's second frame begins as its first does, in 16 bytes: frames come in trains, which need one decision. */
+function beginsAlike(lane: Lane, list: number, n: number): boolean {
+  if (n < 2) return false;
+  const i32 = lane.i32;
+  const one = headOf(lane, list);
+  const other = headOf(lane, list + 1);
+  return (
+    ((i32[one]! ^ i32[other]!) |
+      (i32[one + 1]! ^ i32[other + 1]!) |
+      (i32[one + 2]! ^ i32[other + 2]!) |
+      (i32[one + 3]! ^ i32[other + 3]!)) ===
+    0
+  );
+}
+
+/** The facts of the slot listed at word `list`. */
+function factsOf(lane: Lane, list: number): number {
+  return ((lane.factsAt & AT_MASK) + (lane.i32[list & AT_MASK]! << FACT_WORDS_SHIFT)) & AT_MASK;
+}
+
+/** Where its head begins. */
+function headOf(lane: Lane, list: number): number {
+  return (lane.i32[factsOf(lane, list) + Fact.HEAD_AT]! >>> 2) & AT_MASK;
 }
 
 /** What a learned entry of this source looks like. */
@@ -83,11 +119,9 @@ function valueHere(lane: Lane, source: number, record: number): number {
  */
 function warm(lane: Lane, list: number, n: number, record: number): void {
   const i32 = lane.i32;
-  const u16 = lane.u16;
   const mask = lane.fdbBucketMask & AT_MASK;
   const factsAt = lane.factsAt & AT_MASK;
   const fdb = lane.fdbAt & AT_MASK;
-  const seen = lane.fdbSeenAt & SEEN_MASK;
   const bridge = i32[record + PortWord.BRIDGE]!;
   const native = i32[record + PortWord.VLAN]!;
   let sum = 0;
@@ -103,13 +137,12 @@ function warm(lane: Lane, list: number, n: number, record: number): void {
     const destination = bucketOf((w0 >>> 16) | (w1 << 16), (w0 & 0xffff) | domain, mask);
     sum ^=
       i32[(fdb + Math.imul(source, FDB_BUCKET_WORDS)) & AT_MASK]! ^
-      i32[(fdb + Math.imul(destination, FDB_BUCKET_WORDS)) & AT_MASK]! ^
-      u16[(seen + (source << 2)) & SEEN_MASK]!;
+      i32[(fdb + Math.imul(destination, FDB_BUCKET_WORDS)) & AT_MASK]!;
   }
   lane.touched = sum;
 }
 
-/** The loop. Answers how many frames were listed; their bytes are in the lane. */
+/** The loop. Answers how many frames were listed; their bytes are added to the lane's. */
 function run(lane: Lane, list: number, n: number, port: number, record: number, here: number): number {
   const i32 = lane.i32;
   const factsAt = lane.factsAt & AT_MASK;
@@ -145,7 +178,7 @@ function run(lane: Lane, list: number, n: number, port: number, record: number, 
       const inner = i32[at + 4]! & 0xffff;
       tag = ((w3 >>> 8) & 0xff00) | (w3 >>> 24) | TPID_8021Q;
       if (isAccess || (tag & VID_MASK) === 0 || (tag & VID_MASK) === VID_MASK) break;
-      if (inner === TPID_8021Q_LE || inner === TPID_8021AD_LE) break;
+      if (isTag(inner)) break;
       tagged = 1;
     } else if (type === TPID_8021AD_LE) break;
     const vid = tag & VID_MASK;
@@ -171,8 +204,61 @@ function run(lane: Lane, list: number, n: number, port: number, record: number, 
     i32[facts + Fact.SEGMENTS] = 1;
     enlist(lane, slot, facts, at, length, flags, tagged);
   }
-  lane.expressBytes = bytes;
+  lane.expressBytes = (lane.expressBytes + bytes) | 0;
   return k;
+}
+
+/**
+ * The loop for those that go where the frame before `list` went, since they begin as it does: answers how many, their bytes likewise. Not
+ * for a bond or a tunnel, whose frames part ways again.
+ */
+function follow(lane: Lane, list: number, n: number, record: number): number {
+  const i32 = lane.i32;
+  const factsAt = lane.factsAt & AT_MASK;
+  const tag = i32[(factsOf(lane, list - 1) + Fact.TAG) & AT_MASK]!;
+  const mtu = Math.min(i32[record + PortWord.MTU]!, lane.expressMtu);
+  const egress = lane.expressEgress;
+  const queue = (lane.queuesAt + Math.imul(egress, Queue.WORDS)) & AT_MASK;
+  const entries = (lane.listsAt + Math.imul(egress, LIST_COUNT_MAX)) & AT_MASK;
+  const wanted = lane.expressTagged;
+  // A pushed or popped tag moved the words of the first frame; the second, which begins alike, still has them.
+  const head = headOf(lane, list);
+  const w0 = i32[head]!;
+  const w1 = i32[head + 1]!;
+  const w2 = i32[head + 2]!;
+  const w3 = i32[head + 3]!;
+  const tagged = (w3 & 0xffff) === TPID_8021Q_LE ? 1 : 0;
+  let listed = i32[queue + Queue.COUNT]!;
+  let bytes = 0;
+  let k = 0;
+  for (; k < n && listed < LIST_COUNT_MAX; k++) {
+    const slot = i32[(list + k) & AT_MASK]!;
+    const facts = (factsAt + (slot << FACT_WORDS_SHIFT)) & AT_MASK;
+    const at = (i32[facts + Fact.HEAD_AT]! >>> 2) & AT_MASK;
+    const length = i32[facts + Fact.LENGTH]!;
+    const flags = i32[facts + Fact.FLAGS]! & RECEIVED_FLAGS;
+    if (((i32[at]! ^ w0) | (i32[at + 1]! ^ w1) | (i32[at + 2]! ^ w2) | (i32[at + 3]! ^ w3)) !== 0) break;
+    if (length < TAGGED_BYTES || length - UNTAGGED_BYTES - (tagged << 2) > mtu) break;
+    if ((flags & Flag.VNET) !== 0 && (i32[(at - 3) & AT_MASK]! & 0xff01) !== 0) break;
+    if (tagged !== 0 && isTag(i32[at + 4]! & 0xffff)) break;
+    bytes = (bytes + length) | 0;
+    i32[facts + Fact.TAG] = tag;
+    i32[facts + Fact.GSO] = 0;
+    i32[facts + Fact.SEGMENTS] = 1;
+    if (tagged !== wanted) retag(lane, facts, at, wanted);
+    i32[facts + Fact.FLAGS] = flags | wanted;
+    i32[facts + Fact.L3] = UNTAGGED_BYTES + (wanted << 2);
+    i32[facts + Fact.WIRE_BYTES] = i32[facts + Fact.LENGTH]!;
+    i32[(entries + listed) & AT_MASK] = slot;
+    listed = (listed + 1) | 0;
+  }
+  i32[queue + Queue.COUNT] = listed;
+  lane.expressBytes = (lane.expressBytes + bytes) | 0;
+  return k;
+}
+
+function isTag(type: number): boolean {
+  return type === TPID_8021Q_LE || type === TPID_8021AD_LE;
 }
 
 /** Whether a source is known to live where `here` says; notes that it was seen. A torn entry only puts learning off by a frame. */
@@ -180,12 +266,16 @@ function isHere(lane: Lane, key0: number, key1: number, bits: number, here: numb
   const i32 = lane.i32;
   const bucket = bucketOf(key0, key1, mask);
   let entry = (lane.fdbAt + Math.imul(bucket, FDB_BUCKET_WORDS)) & AT_MASK;
-  // A place that was left keeps its keys: the value decides whether the address is still there.
-  if (i32[entry] !== key0 || i32[entry + ENTRY_KEY1] !== key1 || (i32[entry + ENTRY_VALUE]! & LEARNED_MASK) !== here) {
+  const value = i32[entry + ENTRY_VALUE]!;
+  if (
+    i32[entry] !== key0 ||
+    (i32[entry + ENTRY_SEALED]! ^ sealOf(key0, value)) !== key1 ||
+    (value & LEARNED_MASK) !== here
+  ) {
     entry = find(lane, bucket, key0, key1, bits) & AT_MASK;
     if (entry === 0 || (i32[entry + ENTRY_VALUE]! & LEARNED_MASK) !== here) return false;
   }
-  const cell = (lane.fdbSeenAt + ((entry - lane.fdbAt) >> 2)) & SEEN_MASK;
+  const cell = seenAt(entry);
   const now = lane.nowS & 0xffff;
   if (lane.u16[cell] !== now) lane.u16[cell] = now;
   return true;
@@ -243,23 +333,8 @@ function enlist(
   let egress = lane.expressEgress;
   let head = at;
   if (tagged !== wanted) {
-    const w0 = i32[at]!;
-    const w1 = i32[at + 1]!;
-    const w2 = i32[at + 2]!;
-    const by = wanted === 1 ? 1 : -1;
-    const to = (at - by) & AT_MASK;
-    head = to;
-    i32[to] = w0;
-    i32[to + 1] = w1;
-    i32[to + 2] = w2;
-    if (wanted === 1) {
-      const tag = i32[facts + Fact.TAG]!;
-      i32[to + 3] = (tag >>> 24) | ((tag >>> 8) & 0xff00) | ((tag & 0xff00) << 8) | (tag << 24);
-    }
-    i32[facts + Fact.HEAD_AT] = to << 2;
-    i32[facts + Fact.HEAD_BYTES] = (i32[facts + Fact.HEAD_BYTES]! + by * TAG_BYTES) | 0;
-    length = (length + by * TAG_BYTES) | 0;
-    i32[facts + Fact.LENGTH] = length;
+    head = retag(lane, facts, at, wanted);
+    length = i32[facts + Fact.LENGTH]!;
   }
   i32[facts + Fact.FLAGS] = flags | wanted;
   i32[facts + Fact.L3] = UNTAGGED_BYTES + (wanted << 2);
@@ -281,6 +356,27 @@ function enlist(
     i32[lane.dirtyAt + lane.dirtyCount] = egress;
     lane.dirtyCount = (lane.dirtyCount + 1) | 0;
   }
+}
+
+/** Pushes a tag, or pops one: moves the addresses of the frame at word `at` by it, and answers where they are. */
+function retag(lane: Lane, facts: number, at: number, wanted: number): number {
+  const i32 = lane.i32;
+  const w0 = i32[at]!;
+  const w1 = i32[at + 1]!;
+  const w2 = i32[at + 2]!;
+  const by = wanted === 1 ? 1 : -1;
+  const to = (at - by) & AT_MASK;
+  i32[to] = w0;
+  i32[to + 1] = w1;
+  i32[to + 2] = w2;
+  if (wanted === 1) {
+    const tag = i32[facts + Fact.TAG]!;
+    i32[to + 3] = (tag >>> 24) | ((tag >>> 8) & 0xff00) | ((tag & 0xff00) << 8) | (tag << 24);
+  }
+  i32[facts + Fact.HEAD_AT] = to << 2;
+  i32[facts + Fact.HEAD_BYTES] = (i32[facts + Fact.HEAD_BYTES]! + by * TAG_BYTES) | 0;
+  i32[facts + Fact.LENGTH] = (i32[facts + Fact.LENGTH]! + by * TAG_BYTES) | 0;
+  return to;
 }
 
 /** The member that carries a frame to the bond that is the egress; 0 when none does, and then the frame is counted as lost. */

@@ -1,13 +1,15 @@
 /**
  * The forwarding database in the arena: (bridge, VLAN, MAC) → destination. Read without locks by every worker, written under a
- * bucket's lock; an entry whose check word does not fit is half-written and counts as absent.
+ * bucket's lock. All that a lookup reads of an address and writes to it lies in one cache line:
  *
- *   bucket = one cache line:  | key0 key1 value check | × 4          beside it: last seen, a uint16 of seconds per entry
+ *   bucket = one cache line:  | key0 sealed value seen+check | × 4
  *
- *   key0   MAC bytes 2–5, as they lie in the frame
- *   key1   MAC bytes 0–1 | VLAN << 16 | low 4 bits of the bridge << 28
- *   value  destination (16) | high 4 bits of the bridge (4) | generation (10) | static | sticky; 0 is a free entry
- *   check  a mix of the other three
+ *   key0    MAC bytes 2–5, as they lie in the frame
+ *   sealed  key1 exclusive-or a mix of key0 and value: words that were not written together give another key, so a half-written entry
+ *           is nobody's. key1 is MAC bytes 0–1 | VLAN << 16 | low 4 bits of the bridge << 28
+ *   value   destination (16) | high 4 bits of the bridge (4) | generation (10) | static | sticky; 0 is a free entry
+ *   seen    uint16 of seconds, written at most once a second
+ *   check   uint16, a mix of the words before it, for those who walk the database and know no key to compare with
  *
  * An address lives in one of two buckets: the primary by its hash, the other by exclusive-or with a second hash of the same key, so
  * that each is computed from the other.
@@ -15,9 +17,9 @@
 import { BRIDGES_MAX, DESTINATIONS_COUNT, PORTS_MAX } from '../limits.ts';
 
 export const ENTRY_KEY0 = 0;
-export const ENTRY_KEY1 = 1;
+export const ENTRY_SEALED = 1;
 export const ENTRY_VALUE = 2;
-export const ENTRY_CHECK = 3;
+export const ENTRY_SEEN = 3;
 
 export const DESTINATION_MASK = 0xffff;
 export const BRIDGE_SHIFT = 16;
@@ -45,11 +47,38 @@ export function bridgeBits(bridge: number): number {
   return (bridge >>> 4) << BRIDGE_SHIFT;
 }
 
-export function checkOf(key0: number, key1: number, value: number): number {
-  let x = Math.imul(key0 ^ 0x5bd1e995, 0x9e3779b1);
-  x = Math.imul((x ^ (x >>> 15)) + key1, 0x85ebca6b);
+/** What key1 is sealed with: never the same for two values of one key0, nor for two key0 with one value. */
+export function sealOf(key0: number, value: number): number {
+  const x = Math.imul(key0 ^ value, 0x9e3779b1);
+  return x ^ (x >>> 15);
+}
+
+/** The key1 of the entry at this word offset; of a free or half-written one it is any number. */
+export function key1At(i32: Int32Array, entry: number): number {
+  return i32[entry + ENTRY_SEALED]! ^ sealOf(i32[entry]!, i32[entry + ENTRY_VALUE]!);
+}
+
+/** The check of an entry, a uint16. */
+export function checkOf(key0: number, sealed: number, value: number): number {
+  let x = Math.imul(key0 ^ 0x27d4eb2f, 0x9e3779b1);
+  x = Math.imul((x ^ (x >>> 15)) + sealed, 0x85ebca6b);
   x = Math.imul((x ^ (x >>> 13)) + value, 0xc2b2ae35);
-  return x ^ (x >>> 16);
+  return x >>> 16;
+}
+
+/** Where the second of "last seen" lies, in uint16. */
+export function seenAt(entry: number): number {
+  return (entry + ENTRY_SEEN) << 1;
+}
+
+/** Where the check lies, in uint16. */
+export function checkAt(entry: number): number {
+  return ((entry + ENTRY_SEEN) << 1) | 1;
+}
+
+/** Whether the words of a taken entry were written together; a half-written one passes once in 65,536 times. */
+export function isWhole(i32: Int32Array, u16: Uint16Array, entry: number): boolean {
+  return u16[checkAt(entry)] === checkOf(i32[entry]!, i32[entry + ENTRY_SEALED]!, i32[entry + ENTRY_VALUE]!);
 }
 
 /** The primary bucket. */

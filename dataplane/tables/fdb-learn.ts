@@ -7,12 +7,11 @@ import {
   BRIDGE_COUNTS_AT,
   BRIDGE_MASK,
   bucketOf,
-  checkOf,
   DESTINATION_MASK,
-  ENTRY_CHECK,
-  ENTRY_KEY1,
   ENTRY_VALUE,
   EVICTED_AT,
+  isWhole,
+  key1At,
   PORT_COUNTS_AT,
   PORT_STATICS_AT,
   STATIC,
@@ -46,10 +45,8 @@ function evictAt(lane: Lane, entry: number, port: number): boolean {
   const i32 = lane.i32;
   const value = i32[entry + ENTRY_VALUE]!;
   if (portOf(lane, value & DESTINATION_MASK) !== port || (value & STATIC) !== 0) return false;
-  const key0 = i32[entry]!;
-  const key1 = i32[entry + ENTRY_KEY1]!;
-  if (i32[entry + ENTRY_CHECK] !== checkOf(key0, key1, value)) return false;
-  return removeLearned(lane, key0, key1, value & BRIDGE_MASK);
+  if (!isWhole(i32, lane.u16, entry)) return false;
+  return removeLearned(lane, i32[entry]!, key1At(i32, entry), value & BRIDGE_MASK);
 }
 
 /**

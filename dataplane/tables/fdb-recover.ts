@@ -15,12 +15,11 @@ import {
   BRIDGE_MASK,
   BRIDGE_SHIFT,
   bucketOf,
-  checkOf,
   DESTINATION_MASK,
-  ENTRY_CHECK,
-  ENTRY_KEY1,
   ENTRY_VALUE,
   FDB_SUM_AT,
+  isWhole,
+  key1At,
   otherBucket,
   PORT_COUNTS_AT,
   PORT_STATICS_AT,
@@ -50,8 +49,8 @@ function repairBucket(lane: Lane, bucket: number): void {
     const value = i32[entry + ENTRY_VALUE]!;
     if (value === 0) continue;
     const key0 = i32[entry]!;
-    const key1 = i32[entry + ENTRY_KEY1]!;
-    const isTorn = i32[entry + ENTRY_CHECK] !== checkOf(key0, key1, value);
+    const key1 = key1At(i32, entry);
+    const isTorn = !isWhole(i32, lane.u16, entry);
     if (isTorn || isTwin(lane, bucket, key0, key1, value)) i32[entry + ENTRY_VALUE] = 0;
   }
 }
@@ -75,8 +74,8 @@ export function recount(lane: Lane): number {
   for (let entry = fdbAt; entry < end; entry += 4) {
     const value = i32[entry + ENTRY_VALUE]!;
     if (value === 0) continue;
-    const key1 = i32[entry + ENTRY_KEY1]!;
-    if (i32[entry + ENTRY_CHECK] !== checkOf(i32[entry]!, key1, value)) continue;
+    if (!isWhole(i32, lane.u16, entry)) continue;
+    const key1 = key1At(i32, entry);
     const port = portOf(lane, value & DESTINATION_MASK);
     const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1 >>> 28);
     if (port < PORTS_MAX) found[port]!++;

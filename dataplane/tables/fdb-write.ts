@@ -9,17 +9,20 @@ import {
   BRIDGE_MASK,
   BRIDGE_SHIFT,
   bucketOf,
+  checkAt,
   checkOf,
   DESTINATION_MASK,
-  ENTRY_CHECK,
-  ENTRY_KEY1,
+  ENTRY_SEALED,
   ENTRY_VALUE,
   FDB_SUM_AT,
+  key1At,
   otherBucket,
   PORT_COUNTS_AT,
   PORT_STATICS_AT,
   STATIC,
   STICKY,
+  sealOf,
+  seenAt,
 } from './fdb-layout.ts';
 
 const LOCK_TRIES = 64;
@@ -70,18 +73,20 @@ export function writeEntry(lane: Lane, entry: number, key0: number, key1: number
   const i32 = lane.i32;
   i32[entry + ENTRY_VALUE] = 0;
   i32[entry] = key0;
-  i32[entry + ENTRY_KEY1] = key1;
-  i32[entry + ENTRY_CHECK] = checkOf(key0, key1, value);
+  const sealed = key1 ^ sealOf(key0, value);
+  i32[entry + ENTRY_SEALED] = sealed;
+  lane.u16[checkAt(entry)] = checkOf(key0, sealed, value);
+  lane.u16[seenAt(entry)] = lane.nowS & 0xffff;
   i32[entry + ENTRY_VALUE] = value;
-  lane.u16[lane.fdbSeenAt + ((entry - lane.fdbAt) >> 2)] = lane.nowS & 0xffff;
 }
 
 /** Frees an entry whose bucket is locked. */
 export function clearEntry(lane: Lane, entry: number): void {
   const value = lane.i32[entry + ENTRY_VALUE]!;
   if (value === 0) return;
+  const key1 = key1At(lane.i32, entry);
   lane.i32[entry + ENTRY_VALUE] = 0;
-  countEntry(lane, lane.i32[entry + ENTRY_KEY1]!, value, -1);
+  countEntry(lane, key1, value, -1);
 }
 
 /** A free or stale entry of a locked bucket, cleared; 0 when all four live. */
@@ -109,16 +114,16 @@ function displace(lane: Lane, bucket: number): number {
   for (let k = 0; k < FDB_BUCKET_ENTRIES; k++) {
     const entry = at + k * 4;
     const key0 = i32[entry]!;
-    const key1 = i32[entry + ENTRY_KEY1]!;
+    const key1 = key1At(i32, entry);
     const other = otherBucket(bucket, key0, key1, lane.fdbBucketMask);
     const stripe = other & STRIPES_MASK;
     // Only a free lock is taken: waiting here while holding others could deadlock.
     if (Atomics.compareExchange(i32, lane.fdbLocksAt + stripe, 0, lane.index + 1) !== 0) continue;
     const free = freeInBucket(lane, other);
     if (free !== 0) {
-      const seen = lane.u16[lane.fdbSeenAt + ((entry - lane.fdbAt) >> 2)]!;
+      const seen = lane.u16[seenAt(entry)]!;
       writeEntry(lane, free, key0, key1, i32[entry + ENTRY_VALUE]!);
-      lane.u16[lane.fdbSeenAt + ((free - lane.fdbAt) >> 2)] = seen;
+      lane.u16[seenAt(free)] = seen;
       i32[entry + ENTRY_VALUE] = 0;
     }
     unlockBucket(lane, other);

@@ -6,15 +6,16 @@ import { FDB_BUCKET_WORDS } from '../memory/layout.ts';
 import { RemoteWord } from '../memory/tunnel-words.ts';
 import {
   BRIDGE_MASK,
-  checkOf,
   DESTINATION_MASK,
-  ENTRY_CHECK,
-  ENTRY_KEY1,
+  ENTRY_SEALED,
   ENTRY_VALUE,
   GENERATION_MASK,
   GENERATION_SHIFT,
   GENERATIONS_AT,
+  isWhole,
   otherBucket,
+  sealOf,
+  seenAt,
 } from './fdb-layout.ts';
 import { remoteAt } from './tunnel-layout.ts';
 
@@ -27,11 +28,12 @@ export function findInBucket(lane: Lane, bucket: number, key0: number, key1: num
   const at = (lane.fdbAt + Math.imul(bucket, FDB_BUCKET_WORDS)) & AT_MASK;
   const end = at + FDB_BUCKET_WORDS;
   for (let e = at; e < end; e += 4) {
-    if (i32[e] === key0 && i32[e + ENTRY_KEY1] === key1) {
+    if (i32[e] === key0) {
       const value = i32[e + ENTRY_VALUE]!;
-      if (value !== 0 && (value & BRIDGE_MASK) === bits) {
-        if (i32[e + ENTRY_CHECK] === checkOf(key0, key1, value)) return e;
-        lane.tornReads = (lane.tornReads + 1) | 0;
+      if ((i32[e + ENTRY_SEALED]! ^ sealOf(key0, value)) === key1) {
+        if (value !== 0 && (value & BRIDGE_MASK) === bits) return e;
+      } else if (value !== 0) {
+        noteTorn(lane, e);
       }
     }
   }
@@ -63,19 +65,25 @@ export function isStale(lane: Lane, value: number): boolean {
   return ((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== (generation & GENERATION_MASK);
 }
 
-/** The value of this key's entry, whatever its generation, as it was when its check fitted; 0 when there is none. */
+/** Counts an entry with half of a key in common as torn, if that is what it is: most are whole, and of another VLAN. */
+function noteTorn(lane: Lane, entry: number): void {
+  if (!isWhole(lane.i32, lane.u16, entry)) lane.tornReads = (lane.tornReads + 1) | 0;
+}
+
+/** The value of this key's entry, whatever its generation, as it was when its key fitted; 0 when there is none. */
 export function readValue(lane: Lane, bucket: number, key0: number, key1: number, bits: number): number {
   const i32 = lane.i32;
   let at = bucket;
   for (let turn = 0; turn < 2; turn++) {
     const first = (lane.fdbAt + Math.imul(at, FDB_BUCKET_WORDS)) & AT_MASK;
     for (let e = first; e < first + FDB_BUCKET_WORDS; e += 4) {
-      if (i32[e] === key0 && i32[e + ENTRY_KEY1] === key1) {
-        // Read once: what is answered is what was checked.
+      if (i32[e] === key0) {
+        // Read once: what is answered is what the key was sealed with.
         const value = i32[e + ENTRY_VALUE]!;
-        if (value !== 0 && (value & BRIDGE_MASK) === bits) {
-          if (i32[e + ENTRY_CHECK] === checkOf(key0, key1, value)) return value;
-          lane.tornReads = (lane.tornReads + 1) | 0;
+        if ((i32[e + ENTRY_SEALED]! ^ sealOf(key0, value)) === key1) {
+          if (value !== 0 && (value & BRIDGE_MASK) === bits) return value;
+        } else if (value !== 0) {
+          noteTorn(lane, e);
         }
       }
     }
@@ -92,7 +100,7 @@ export function lookUp(lane: Lane, bucket: number, key0: number, key1: number, b
 
 /** Marks an entry as seen in this second; writes only when that is news. */
 export function refresh(lane: Lane, entry: number): void {
-  const cell = lane.fdbSeenAt + ((entry - lane.fdbAt) >> 2);
+  const cell = seenAt(entry);
   const now = lane.nowS & 0xffff;
   if (lane.u16[cell] !== now) lane.u16[cell] = now;
 }

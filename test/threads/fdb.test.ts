@@ -9,8 +9,10 @@ import {
   BRIDGE_COUNTS_AT,
   bridgeBits,
   bucketOf,
-  checkOf,
+  ENTRY_VALUE,
   FDB_SUM_AT,
+  isWhole,
+  key1At,
   PORT_COUNTS_AT,
 } from '../../dataplane/tables/fdb-layout.ts';
 import { breakLocks, recount } from '../../dataplane/tables/fdb-recover.ts';
@@ -54,10 +56,10 @@ function heldLocks(lane: Lane): number[] {
 function audit(lane: Lane): number {
   const keys = new Set<string>();
   for (let k = 0; k < (lane.fdbBucketMask + 1) * 4; k++) {
-    const [key0, key1, value, check] = lane.i32.subarray(lane.fdbAt + k * 4, lane.fdbAt + k * 4 + 4);
-    if (value === 0) continue;
-    expect(check).toBe(checkOf(key0!, key1!, value!));
-    const key = `${key0} ${key1}`;
+    const entry = lane.fdbAt + k * 4;
+    if (lane.i32[entry + ENTRY_VALUE] === 0) continue;
+    expect(isWhole(lane.i32, lane.u16, entry)).toBe(true);
+    const key = `${lane.i32[entry]} ${key1At(lane.i32, entry)}`;
     expect(keys.has(key), `${key} twice`).toBe(false);
     keys.add(key);
   }

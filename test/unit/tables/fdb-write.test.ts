@@ -8,10 +8,10 @@ import {
   BRIDGE_COUNTS_AT,
   bridgeBits,
   bucketOf,
+  checkAt,
   checkOf,
   domainBits,
-  ENTRY_CHECK,
-  ENTRY_KEY1,
+  ENTRY_SEALED,
   ENTRY_VALUE,
   FDB_SUM_AT,
   GENERATIONS_AT,
@@ -19,6 +19,7 @@ import {
   PORT_COUNTS_AT,
   STATIC,
   STICKY,
+  sealOf,
 } from '../../../dataplane/tables/fdb-layout.ts';
 import { breakLocks, recount } from '../../../dataplane/tables/fdb-recover.ts';
 import {
@@ -120,12 +121,12 @@ describe('high load', () => {
 
 describe('an entry', () => {
   it('torn is a miss, whichever of its words is wrong', () => {
-    for (let word = 0; word < 4; word++) {
+    for (let word = 0; word < 3; word++) {
       const lane = laneOf(1024);
       const entry = put(lane, 7);
       lane.i32[entry + word] = lane.i32[entry + word]! ^ (word === ENTRY_VALUE ? 1 : 0x100);
       expect(at(lane, 7), `word ${word}`).toBe(0);
-      expect(lane.tornReads).toBe(word === ENTRY_VALUE || word === ENTRY_CHECK ? 1 : 0);
+      expect(lane.tornReads).toBe(word === ENTRY_VALUE || word === ENTRY_SEALED ? 1 : 0);
     }
   });
 
@@ -216,7 +217,7 @@ describe('after a worker died', () => {
     const entry = put(lane, 7);
     const bucket = (entry - lane.fdbAt) / FDB_BUCKET_WORDS;
     const stripe = Math.floor(bucket) & (FDB_LOCKS_COUNT - 1);
-    lane.i32[entry + ENTRY_CHECK] = lane.i32[entry + ENTRY_CHECK]! ^ 1;
+    lane.u16[checkAt(entry)]! ^= 1;
     lane.i32[lane.fdbLocksAt + stripe] = dead + 1;
     const foreign = (stripe + 1) & (FDB_LOCKS_COUNT - 1);
     lane.i32[lane.fdbLocksAt + foreign] = 1;
@@ -250,20 +251,28 @@ describe('after a worker died', () => {
   it('at any word of a write: found as it was, found as it should be, or not at all', () => {
     const value = (lane: Lane) => valueFor(lane, portOf(7), BITS);
     // What writeEntry stores, in its order, over the entry of another address.
-    const steps = (lane: Lane): readonly (readonly [number, number])[] => [
-      [ENTRY_VALUE, 0],
-      [0, key0Of(7)],
-      [ENTRY_KEY1, key1Of(7)],
-      [ENTRY_CHECK, checkOf(key0Of(7), key1Of(7), value(lane))],
-      [ENTRY_VALUE, value(lane)],
-    ];
+    const steps = (lane: Lane, entry: number): readonly (() => void)[] => {
+      const sealed = key1Of(7) ^ sealOf(key0Of(7), value(lane));
+      const store = (word: number, stored: number) => () => {
+        lane.i32[entry + word] = stored;
+      };
+      return [
+        store(ENTRY_VALUE, 0),
+        store(0, key0Of(7)),
+        store(ENTRY_SEALED, sealed),
+        () => {
+          lane.u16[checkAt(entry)] = checkOf(key0Of(7), sealed, value(lane));
+        },
+        store(ENTRY_VALUE, value(lane)),
+      ];
+    };
     for (let died = 0; died <= 5; died++) {
       const lane = laneOf(1024, 2);
       const bucket = bucketOf(key0Of(7), key1Of(7), lane.fdbBucketMask);
       const entry = lane.fdbAt + bucket * FDB_BUCKET_WORDS;
       writeEntry(lane, entry, 1234, 4321, value(lane));
       lane.i32[lane.fdbLocksAt + bucket] = 2;
-      for (const [word, stored] of steps(lane).slice(0, died)) lane.i32[entry + word] = stored;
+      for (const step of steps(lane, entry).slice(0, died)) step();
       breakLocks(lane, 1);
       expect([0, portOf(7)]).toContain(at(lane, 7));
       expect(at(lane, 7) !== 0).toBe(died === 5);

@@ -13,6 +13,7 @@ import {
   PORT_STATICS_AT,
   STATIC,
   STICKY,
+  seenAt,
 } from '../../../dataplane/tables/fdb-layout.ts';
 import { remove } from '../../../dataplane/tables/fdb-write.ts';
 import { Rig, type RigPort, tablePort } from '../../rig.ts';
@@ -163,7 +164,7 @@ describe('K bridge_vlan_aware.sh learning_test', () => {
   it('writes "last seen" at most once a second', () => {
     const rig = rigOf([{}, {}, {}]);
     rig.send(1, frame(ALL, A));
-    const cell = rig.lane.fdbSeenAt + ((entryOf(rig, A) - rig.lane.fdbAt) >> 2);
+    const cell = seenAt(entryOf(rig, A));
     const seen = rig.view.u16[cell]!;
     // Something else in the cell would be overwritten only by a write.
     rig.edge.now += 1e9;
@@ -176,7 +177,7 @@ describe('K bridge_vlan_aware.sh learning_test', () => {
   it('does not take what a worker with a faster clock just saw for old', () => {
     const rig = rigOf([{}, {}, {}], { ageing: 10 });
     rig.send(1, frame(ALL, A));
-    const cell = rig.lane.fdbSeenAt + ((entryOf(rig, A) - rig.lane.fdbAt) >> 2);
+    const cell = seenAt(entryOf(rig, A));
     rig.view.u16[cell] = rig.view.u16[cell]! + 2;
     seconds(rig, 1);
     expect(entryOf(rig, A)).not.toBe(0);
