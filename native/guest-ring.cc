@@ -142,11 +142,11 @@ Chain GuestRing::gather_table(const GuestMemory& memory, const Desc* table, uint
   return chain;
 }
 
-void GuestRing::publish() {
-  if (published_ == used_index_) return;
+void GuestRing::publish(uint32_t keep) {
+  if (static_cast<uint16_t>(used_index_ - published_) <= keep) return;
   const uint16_t before = published_;
-  published_ = used_index_;
-  __atomic_store_n(&used_->index, used_index_, __ATOMIC_RELEASE);
+  published_ = static_cast<uint16_t>(used_index_ - keep);
+  __atomic_store_n(&used_->index, published_, __ATOMIC_RELEASE);
   if (log_ != nullptr) log_->mark(log_address_, 4 + uint64_t{size_} * sizeof(UsedEntry));
   if (!call.valid()) return;
   // Our index must be visible before its wish is read, else both sides could wait.

@@ -37,10 +37,13 @@ constexpr uint16_t kNoInterrupt = 1;
 constexpr uint16_t kNoNotify = 1;
 constexpr uint32_t kRingMax = 32768;
 // Feature bits.
+constexpr int kFeatureChecksum = 0;
 constexpr int kFeatureMergeable = 15;
 constexpr int kFeatureLogAll = 26;
 constexpr int kFeatureEventIndex = 29;
 constexpr int kFeatureVersion1 = 32;
+// With any of these a guest may leave something of its frames to us: checksums (CSUM), or segments (HOST_TSO4, _TSO6, _ECN, _UFO, _USO).
+constexpr uint64_t kFeaturesOffload = uint64_t{1} << kFeatureChecksum | uint64_t{0xf} << 11 | uint64_t{1} << 56;
 }  // namespace virtio
 
 /// What gathering a chain of descriptors came to.
@@ -110,6 +113,11 @@ class GuestRing {
   /// name an indirect table (section 2.7.5.3.2).
   Chain gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max) const;
 
+  /// HOT: asks for the lines of the next `count` used entries, which the guest has read last.
+  void expect_back(uint32_t count) const {
+    constexpr uint32_t kPerLine = 64 / sizeof(virtio::UsedEntry);
+    for (uint32_t k = 0; k < count + kPerLine - 1; k += kPerLine) __builtin_prefetch(&used_->ring[(used_index_ + k) & mask()], 1);
+  }
   /// HOT: writes a used entry, not yet visible.
   void give_back(uint32_t id, uint32_t bytes) {
     virtio::UsedEntry& entry = used_->ring[used_index_ & mask()];
@@ -117,8 +125,10 @@ class GuestRing {
     entry.bytes = bytes;
     used_index_++;
   }
-  /// HOT: makes all used entries visible and interrupts the guest if it wants that.
-  void publish();
+  /// HOT: makes all used entries visible but the last `keep`, and interrupts the guest if it wants that.
+  void publish(uint32_t keep = 0);
+  /// Whether used entries were written that the guest doesn't see yet.
+  bool keeps() const { return published_ != used_index_; }
 
   /// Asks the guest to notify, or not to. With EVENT_IDX not to is leaving its avail_event behind.
   void want_notifications();

@@ -67,6 +67,7 @@ int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32
     __builtin_prefetch(ring.desc(ids[good]));
   }
   const int32_t offered = good;
+  ring.expect_back(static_cast<uint32_t>(offered));
   for (good = 0; good < offered; good++) {
     const int32_t* const facts = slots.fact(entries[good] & kEntrySlotMask);
     const Desc* const desc = ring.desc(ids[good]);
@@ -84,7 +85,7 @@ int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32
     const int32_t* const facts = slots.fact(entries[k] & kEntrySlotMask);
     const uint32_t length = static_cast<uint32_t>(facts[kFactLength]);
     uint8_t* at = to[k];
-    write_header(at, facts, 1);
+    Slots::vnet_of(facts).in_buffers(1).write(at, header_);
     at += header_;
     const uint8_t* const head = slots.arena() + facts[kFactHeadAt];
     const uint32_t head_bytes = static_cast<uint32_t>(facts[kFactHeadBytes]);
@@ -110,9 +111,7 @@ int32_t GuestCarrier::put(Slots& slots, int32_t entry) {
   Range pieces[1 + kPiecesOfFrameMax];
   const int32_t count = slots.pieces(entry, pieces);
   const int32_t* const facts = slots.fact(entry & kEntrySlotMask);
-  uint8_t header[kVnetBytes];
-  Slots::write_vnet(header, facts, false);
-  return put_pieces(header, pieces, count, static_cast<uint32_t>(facts[kFactLength]));
+  return put_pieces(Slots::vnet_of(facts), pieces, count, static_cast<uint32_t>(facts[kFactLength]));
 }
 
 /// A frame whose checksum or segments are finished here: all of its segments, or none.
@@ -121,10 +120,9 @@ int32_t GuestCarrier::put_finished(Slots& slots, int32_t entry) {
   const int32_t count = slots.finish(entry, 0, finished, kSegmentsMax);
   if (count < 0) return count == kNoScratch ? kDropEgressFull : kDropBadOffload;
   if (static_cast<uint32_t>(count) > sink_->waiting()) return kDropEgressFull;
-  const uint8_t header[kVnetBytes] = {};
   const uint16_t first = sink_->next();
   for (int32_t k = 0; k < count; k++) {
-    const int32_t reason = put_pieces(header, finished + k, 1, finished[k].bytes);
+    const int32_t reason = put_pieces({}, finished + k, 1, finished[k].bytes);
     if (reason == 0) continue;
     sink_->take_back(static_cast<uint16_t>(sink_->next() - first));
     return reason;
@@ -134,7 +132,7 @@ int32_t GuestCarrier::put_finished(Slots& slots, int32_t entry) {
 
 /// Spreads header and pieces over as many buffers as it takes (one where they aren't mergeable: virtio 1.2, section 5.1.6.4). 0; or why not,
 /// and then nothing is given back or passed.
-int32_t GuestCarrier::put_pieces(const uint8_t* vnet, const Range* pieces, int32_t count, uint32_t length) {
+int32_t GuestCarrier::put_pieces(const VnetHeader& vnet, const Range* pieces, int32_t count, uint32_t length) {
   GuestRing& ring = *sink_;
   const uint32_t waiting = ring.waiting();
   if (waiting > ring.size()) {
@@ -165,13 +163,21 @@ int32_t GuestCarrier::put_pieces(const uint8_t* vnet, const Range* pieces, int32
     buffers_count += chain.count;
     room += chains[chains_count - 1].bytes;
   }
+  const VnetHeader whole = vnet.in_buffers(static_cast<uint32_t>(chains_count));
   uint8_t header[kVnetBytes];
-  __builtin_memcpy(header, vnet, kVnetBytes);
-  header[10] = static_cast<uint8_t>(chains_count);
-  header[11] = static_cast<uint8_t>(chains_count >> 8);
   Range source{header, static_cast<uint32_t>(header_)};
   int32_t next = 0;
   uint32_t left = total;
+  if (buffers[0].bytes >= source.bytes) {
+    uint8_t* const to = const_cast<uint8_t*>(buffers[0].at);
+    whole.write(to, header_);
+    device_->log_write(to, source.bytes);
+    buffers[0] = {to + source.bytes, buffers[0].bytes - source.bytes};
+    left -= source.bytes;
+    source.bytes = 0;
+  } else {
+    whole.write(header, header_);
+  }
   for (int32_t k = 0; k < buffers_count && left > 0; k++) {
     uint8_t* to = const_cast<uint8_t*>(buffers[k].at);
     for (uint32_t space = buffers[k].bytes; space > 0 && left > 0;) {
@@ -192,17 +198,6 @@ int32_t GuestCarrier::put_pieces(const uint8_t* vnet, const Range* pieces, int32
   for (int32_t k = 0; k < chains_count; k++) ring.give_back(chains[k].id, chains[k].bytes);
   ring.pass(static_cast<uint32_t>(chains_count));
   return 0;
-}
-
-void GuestCarrier::write_header(uint8_t* at, const int32_t* facts, uint16_t buffers) const {
-  uint8_t header[kVnetBytes] = {};
-  if (!Slots::is_finished(facts)) Slots::write_vnet(header, facts, false);
-  __builtin_memcpy(header + 10, &buffers, sizeof buffers);
-  if (header_ == kVnetBytes) {
-    __builtin_memcpy(at, header, kVnetBytes);
-  } else {
-    __builtin_memcpy(at, header, 10);
-  }
 }
 
 }  // namespace weft

@@ -38,12 +38,17 @@ std::unique_ptr<Carrier> GuestDevice::carrier(int32_t worker, int32_t port, int*
 }
 
 GuestCarrier::GuestCarrier(std::shared_ptr<GuestDevice> device, int32_t port)
-    : device_(std::move(device)), port_(port), header_(device_->header_bytes()), mergeable_(device_->has(virtio::kFeatureMergeable)) {
+    : device_(std::move(device)),
+      port_(port),
+      header_(device_->header_bytes()),
+      mergeable_(device_->has(virtio::kFeatureMergeable)),
+      offloads_(device_->offloads()) {
   device_->served.fetch_add(1);
 }
 
 GuestCarrier::~GuestCarrier() {
   release();
+  give_back_all();
   // A worker that died in the middle of sending holds its ring no longer.
   int32_t owner = owner_;
   if (shared_ && sink_ != nullptr) sink_->lock.compare_exchange_strong(owner, 0);
@@ -57,7 +62,7 @@ bool GuestCarrier::take_rings(int32_t worker) {
   for (int32_t pair = 0; pair < kGuestRingsMax / 2; pair++) {
     GuestRing& out = device_->rings[static_cast<size_t>(2 * pair + 1)];
     // From port to port with another worker first, so that many guests of one queue are everybody's.
-    if (runs(out) && (pair + port_ - 1) % device_->workers == worker) sources_[sources_count_++] = {&out, 0, {}};
+    if (runs(out) && (pair + port_ - 1) % device_->workers == worker) sources_[sources_count_++] = Source(&out);
     if (runs(device_->rings[static_cast<size_t>(2 * pair)])) sinks++;
   }
   shared_ = sinks < device_->workers;
@@ -96,11 +101,16 @@ void GuestCarrier::release() {
     if (source.held == 0) continue;
     for (int32_t k = 0; k < source.held; k++) source.ring->give_back(source.ids[k], 0);
     source.held = 0;
-    source.ring->publish();
+    source.ring->publish(source.returns.kept(source.ring->size()));
   }
 }
 
+void GuestCarrier::give_back_all() {
+  for (int32_t s = 0; s < sources_count_; s++) sources_[s].ring->publish();
+}
+
 bool GuestCarrier::arm() {
+  give_back_all();
   if (sources_count_ == 0 || device_->broken.load(std::memory_order_relaxed) != nullptr) return false;
   for (int32_t s = 0; s < sources_count_; s++) sources_[s].ring->want_notifications();
   // A file that was cut short looks like a ring at rest.

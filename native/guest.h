@@ -7,6 +7,7 @@
 
 #include "carrier.h"
 #include "guest-memory.h"
+#include "guest-returns.h"
 #include "guest-ring.h"
 #include "registry.h"
 #include "slots.h"
@@ -36,6 +37,8 @@ struct GuestDevice : Device {
   void log_write(const uint8_t* at, uint32_t bytes) {
     if (log.is_open() && has(virtio::kFeatureLogAll)) log.mark(memory.guest_of(at), bytes);
   }
+  /// Whether the header before a frame may say anything to us (virtio 1.2, section 5.1.6.2).
+  bool offloads() const { return (features & virtio::kFeaturesOffload) != 0; }
   int32_t header_bytes() const { return has(virtio::kFeatureMergeable) || has(virtio::kFeatureVersion1) ? kVnetBytes : 10; }
 
   const int32_t workers;
@@ -69,13 +72,16 @@ class GuestCarrier : public Carrier {
  private:
   /// A ring that we receive from, and the chains of it that this turn's frames lie in.
   struct Source {
+    explicit Source(GuestRing* of = nullptr) : ring(of) {}
     GuestRing* ring;
-    int32_t held;
+    int32_t held = 0;
+    Returns returns;
     uint16_t ids[kBatchMax];
   };
 
   // guest-receive.cc
   int32_t receive_ring(Slots& slots, Source& source, int32_t most);
+  void give_back_all();
   int32_t copy_in(Slots& slots, Source& source, int32_t count);
   bool take_plain(Slots& slots, const uint8_t* at, int32_t bytes);
   bool take_chain(Slots& slots, const GuestRing& ring, uint16_t id);
@@ -86,13 +92,13 @@ class GuestCarrier : public Carrier {
   int32_t put(Slots& slots, int32_t entry);
   bool acquire();
   int32_t put_finished(Slots& slots, int32_t entry);
-  int32_t put_pieces(const uint8_t* header, const Range* pieces, int32_t count, uint32_t length);
-  void write_header(uint8_t* at, const int32_t* facts, uint16_t buffers) const;
+  int32_t put_pieces(const VnetHeader& header, const Range* pieces, int32_t count, uint32_t length);
 
   const std::shared_ptr<GuestDevice> device_;
   const int32_t port_;
   const int32_t header_;
   const bool mergeable_;
+  const bool offloads_;
   Source sources_[kGuestRingsMax / 2];
   int32_t sources_count_ = 0;
   int32_t next_source_ = 0;

@@ -194,7 +194,7 @@ void PacketCarrier::add(Slots& slots, int32_t entry) {
   if (messages_used_ == kMessagesMax || vectors_used_ + 2 + kPiecesOfFrameMax > kVectorsMax) flush(slots);
   const int32_t* const facts = slots.fact(entry & kEntrySlotMask);
   uint8_t* const vnet = vnets_[messages_used_];
-  Slots::write_vnet(vnet, facts, false);
+  Slots::vnet_of(facts).write(vnet);
   if (facts[kFactLength] > kLinearMax && facts[kFactGso] == 0) std::memcpy(vnet + kHeaderBytesAt, &kLinearBytes, sizeof kLinearBytes);
   iovec* const first = vectors_ + vectors_used_;
   add_piece(vnet, kPacketVnetBytes);

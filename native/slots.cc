@@ -236,23 +236,6 @@ int32_t Slots::finish(int32_t entry, uint32_t room, Range* out, int32_t out_max)
   return finisher_->finish(unfinished(entry, &piece), room, out, out_max);
 }
 
-void Slots::write_vnet(uint8_t* at, const int32_t* facts, bool checksum_done) {
-  uint16_t fields[6] = {0, 0, 0, 0, 0, 0};
-  const uint32_t gso = static_cast<uint32_t>(facts[kFactGso]);
-  const uint32_t checksum = static_cast<uint32_t>(facts[kFactChecksum]);
-  const bool needs = (facts[kFactFlags] & kFlagNeedsChecksum) != 0 && !checksum_done;
-  fields[0] = static_cast<uint16_t>((needs ? 1u : 0u) | (gso & 0xff) << 8);
-  if (gso != 0) {
-    fields[1] = static_cast<uint16_t>(static_cast<uint32_t>(facts[kFactWireBytes]) - (gso >> 16));
-    fields[2] = static_cast<uint16_t>(gso >> 16);
-  }
-  if (needs) {
-    fields[3] = static_cast<uint16_t>(checksum);
-    fields[4] = static_cast<uint16_t>(checksum >> 16);
-  }
-  __builtin_memcpy(at, fields, sizeof fields);
-}
-
 const int32_t* Slots::remotes() const {
   constexpr int64_t kBytes = static_cast<int64_t>(kDestinationsCount - kPortsMax) << kRemoteWordsShift << 2;
   const int64_t at = reinterpret_cast<const int32_t*>(arena_)[kHeaderRemotesAt];

@@ -95,7 +95,7 @@ void Engine::put_frame(QueueEnd& end, int32_t entry) {
   Range pieces[1 + kPiecesOfFrameMax];
   const int32_t count = slots_.pieces(entry, pieces);
   uint8_t* const at = slots_.arena() + facts[kFactHeadAt] - kVnetBytes;
-  Slots::write_vnet(at, facts, false);
+  Slots::vnet_of(facts).write(at);
   pieces[0] = {at, pieces[0].bytes + kVnetBytes};
   if (count == 1) {
     send(end, entry, at, pieces[0].bytes, true);

@@ -214,7 +214,7 @@ void dead_receivers() {
   const uint64_t buffer = taker.guest.take(2000);
   uint64_t taken = 0;
   for (int k = 0; k < kTurns; k++) {
-    calm.offer(8);
+    calm.offer(128);
     while (taker.guest.in().outstanding() < 64) taker.guest.in().offer({{buffer, 2000}}, true);
     mad.out().avail->index = static_cast<uint16_t>(k * 777);
     mad.in().avail->index = static_cast<uint16_t>(k * 999);

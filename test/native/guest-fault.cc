@@ -40,6 +40,7 @@ void check_well(Worker& worker, Rig& from, Rig& to) {
   const auto listed = worker.receive(*from.carrier);
   CHECK(listed.size() == 1 && worker.transmit(*to.carrier, listed).sent == 1);
   from.carrier->release();
+  CHECK(!from.carrier->arm());
   const Bytes got = to.guest.read(buffer);
   CHECK(Bytes(got.begin() + kVnetBytes, got.begin() + kVnetBytes + 1000) == pattern(1000));
   CHECK(from.guest.out().collect().size() == 1 && to.guest.in().collect().size() == 1);

@@ -76,7 +76,8 @@ class Hostile {
   Options choose() {
     Options options;
     options.features = 0;
-    for (const int feature : {virtio::kFeatureMergeable, virtio::kFeatureEventIndex, virtio::kFeatureVersion1}) {
+    for (const int feature :
+         {virtio::kFeatureChecksum, virtio::kFeatureMergeable, virtio::kFeatureEventIndex, virtio::kFeatureVersion1}) {
       if (below(3) != 0) options.features |= bit(feature);
     }
     options.size = 1u << below(9);
@@ -213,6 +214,7 @@ class Hostile {
     const uint16_t marker = 0x5aa5;
     driver.done->index = marker;
     carrier_->release();
+    carrier_->arm();
     if (scribbles_) return;
     if (ids.empty()) {
       CHECK(driver.done->index == marker);

@@ -28,6 +28,8 @@ struct Rig {
     for (size_t k = 0; k < frames; k++) guest.send(with_header(pattern(60)));
     const size_t listed = worker.receive(*carrier).size();
     carrier->release();
+    worker.pass(20001);
+    CHECK(worker.receive(*carrier).empty());
     guest.out().collect();
     return static_cast<int32_t>(listed);
   }
@@ -178,6 +180,7 @@ void wrap() {
       CHECK(listed.size() == 20);
       CHECK(rig.worker.transmit(*rig.carrier, listed).sent == 20);
       rig.carrier->release();
+      CHECK(!rig.carrier->arm());
       for (Driver* const driver : {&rig.guest.out(), &rig.guest.in()}) CHECK(driver->collect().size() == 20 && driver->outstanding() == 0);
     }
     CHECK(rig.guest.out().next < 70000 % 65536 + 64);
@@ -198,7 +201,7 @@ void resumes() {
     guest.send(with_header(pattern(60)));
     CHECK(worker.receive(*carrier).size() == 1);
     carrier->release();
-    CHECK(out.collect().size() == 1);
+    CHECK(!carrier->arm() && out.collect().size() == 1);
   };
   serve();
   CHECK(ring.next() == 778);
@@ -354,7 +357,7 @@ void many_workers() {
     for (const int32_t slot : listed) CHECK(workers[k]->frame(slot).size() % 3 == k % 3);
     CHECK(workers[k]->transmit(*carriers[k], {workers[k]->make(pattern(60))}).sent == 1);
     CHECK(guest.in(static_cast<int32_t>(k)).collect().size() == 1);
-    carriers[k]->release();
+    carriers[k]->release(), carriers[k]->arm();
   }
   for (int32_t pair = 0; pair < 4; pair++) CHECK(guest.out(pair).collect().size() == static_cast<size_t>(pair) + 1);
   // The next port begins with the next worker.

@@ -77,6 +77,7 @@ void from_guest_to_guest() {
     CHECK(to.worker.transmit(*to.carrier, listed).sent == 12);
     CHECK(from.out().collect().empty());
     source->release();
+    CHECK(!source->arm());
     CHECK(from.out().collect().size() == 12);
     const auto used = to.guest.in().collect();
     CHECK(used.size() == 12);

@@ -1,0 +1,58 @@
+// When a guest's transmit queue gets its buffers back: a few only with later ones while frames flow, all once it was quiet for a while, as a
+// network card moderates what it completes. One per queue, of the worker that serves it.
+//
+// It saves both sides a cache line per batch, and more where guests run DPDK: its driver frees in one go what came back once all but 32 of a
+// ring did, more than its caches hold, and then every frame costs it memory that is cold: 10 instead of 15 million frames a second (2026-11).
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+namespace weft {
+
+class Returns {
+ public:
+  /// How many may stay back of a ring of `size`, of those that are ours to return.
+  uint32_t kept(uint32_t size) const { return is_hurried_ ? 0 : std::min({kCountMax, size / 4, kBytesMax / std::max(mean_bytes_, 1u)}); }
+
+  /// `count` frames of so many bytes came at this time. A sender that goes on as soon as it has its buffers has no others (a small window, TCP's
+  /// "small queues"): after a few such times it gets them at once, for some milliseconds.
+  void heard(double now_ns, uint64_t bytes, int32_t count) {
+    mean_bytes_ = (3 * mean_bytes_ + static_cast<uint32_t>(bytes / static_cast<uint32_t>(count))) / 4;
+    heard_ns_ = now_ns;
+    if (is_hurried_ && now_ns > hurried_until_ns_) is_hurried_ = false;
+    if (returned_ns_ == 0) return;
+    strikes_ = looks_ == 0 || now_ns - returned_ns_ < kPromptNs ? strikes_ + 1 : 0;
+    returned_ns_ = 0;
+    if (strikes_ < kStrikesMax) return;
+    strikes_ = kStrikesMax - 1;
+    is_hurried_ = true;
+    hurried_until_ns_ = now_ns + kHurriedNs;
+  }
+
+  /// A look found nothing: whether it was quiet for long enough to return all that stayed back, if anything did.
+  bool quiet(double now_ns, bool keeps) {
+    looks_++;
+    if (!keeps || now_ns - heard_ns_ <= kQuietNs) return false;
+    returned_ns_ = now_ns;
+    looks_ = 0;
+    return true;
+  }
+
+ private:
+  static constexpr uint32_t kCountMax = 64;
+  static constexpr uint32_t kBytesMax = 128 << 10;
+  static constexpr double kQuietNs = 20000;
+  static constexpr double kPromptNs = 10000;
+  static constexpr double kHurriedNs = 10e6;
+  static constexpr int32_t kStrikesMax = 4;
+
+  uint32_t mean_bytes_ = 0;
+  int32_t strikes_ = 0;
+  uint32_t looks_ = 0;  // in vain, since all were returned
+  bool is_hurried_ = false;
+  double heard_ns_ = 0;
+  double returned_ns_ = 0;
+  double hurried_until_ns_ = 0;
+};
+
+}  // namespace weft
