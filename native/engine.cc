@@ -14,6 +14,7 @@ constexpr size_t kScratchBytes = size_t{512} << 10;
 constexpr int kEventsMax = 128;
 // While queues are known to be ready, new ones are looked for only every so many turns: a system call less per turn.
 constexpr uint32_t kLookEvery = 8;
+constexpr size_t kLoneMax = 4;
 constexpr uint64_t kControlKey = 0;
 }  // namespace
 
@@ -177,11 +178,20 @@ int Engine::sleep(int wait_ms) {
   return found;
 }
 
+/// Whether frames come one by one, so that nothing would share a call with anything: then plain calls are quicker than the ring's, which
+/// takes 1.4 us to find two queues dry where two reads take 0.5.
+bool Engine::is_lone() const {
+  if (io_ != Io::kUring || received_last_ > 1 || ready_.size() > kLoneMax) return false;
+  const int32_t dirty = block_[kBlockDirtyCount];
+  return dirty == 0 || (dirty == 1 && slots_.dirty()[0] > 0 && slots_.dirty()[0] < kPortsMax && slots_.queue_of(slots_.dirty()[0])[kQueueCount] <= 1);
+}
+
 int32_t Engine::turn() {
   if (broken_ != 0) return -broken_;
   slots_.begin_turn();
   refused_last_ = 0;
   const bool listed = block_[kBlockDirtyCount] != 0;
+  lone_ = is_lone();
   if (listed) {
     transmit();
     if (broken_ != 0) return -broken_;
@@ -199,7 +209,8 @@ int32_t Engine::turn() {
     if (found < 0) return found;
     if (wait_ms > 0) read_clock(kCellNowNs);
   }
-  return ready_.empty() && called_.empty() && polled_.empty() ? 0 : receive();
+  received_last_ = ready_.empty() && called_.empty() && polled_.empty() ? 0 : receive();
+  return received_last_;
 }
 
 }  // namespace weft

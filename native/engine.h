@@ -65,6 +65,9 @@ class Engine {
   void read_clock(int32_t cell);
   int look(int wait_ms);
   int sleep(int wait_ms);
+  bool is_lone() const;
+  /// Whether this turn's reads and writes of TAPs go through the ring.
+  bool uring_carries() const { return io_ == Io::kUring && !lone_; }
 
   // transmit.cc
   void transmit();
@@ -116,6 +119,8 @@ class Engine {
   bool yields_ = false;        // TAPs leave room for carriers in the next
   bool called_first_ = false;
   uint32_t looks_skipped_ = 0;
+  bool lone_ = false;           // frames come one by one: this turn makes plain calls
+  int32_t received_last_ = 0;
   static constexpr uint32_t kPiecesMax = 2048;
   iovec pieces_[kPiecesMax];
   uint32_t pieces_used_ = 0;

@@ -36,7 +36,7 @@ void Engine::flush() {
 
 /// False when the frame was refused at once.
 bool Engine::send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t bytes, bool fixed) {
-  if (io_ != Io::kUring) {
+  if (!uring_carries()) {
     if (uninterrupted([&] { return ::write(end.fd, at, bytes); }) >= 0) return true;
     slots_.refuse(end.port, entry, Slots::reason_of(errno));
     return false;
@@ -57,10 +57,10 @@ bool Engine::send(QueueEnd& end, int32_t entry, const uint8_t* at, uint32_t byte
 /// A frame that lies in several pieces, its vnet header at the start of the first.
 void Engine::send_pieces(QueueEnd& end, int32_t entry, const Range* parts, int32_t count) {
   const uint32_t needed = static_cast<uint32_t>(count);
-  if (io_ == Io::kUring && (uring_.room() == 0 || pieces_used_ + needed > kPiecesMax)) flush();
+  if (uring_carries() && (uring_.room() == 0 || pieces_used_ + needed > kPiecesMax)) flush();
   iovec* const pieces = pieces_ + pieces_used_;
   for (uint32_t k = 0; k < needed; k++) pieces[k] = {const_cast<uint8_t*>(parts[k].at), parts[k].bytes};
-  if (io_ != Io::kUring) {
+  if (!uring_carries()) {
     if (uninterrupted([&] { return ::writev(end.fd, pieces, count); }) < 0) slots_.refuse(end.port, entry, Slots::reason_of(errno));
     return;
   }
@@ -137,7 +137,7 @@ void Engine::transmit() {
     if (port < 1 || port >= kPortsMax || !transmit_queue(port)) broken_ = EFAULT;
   }
   // With queues known to be ready, the reads of this turn carry the writes down in the same system call.
-  if (ready_.empty()) flush();
+  if (ready_.empty() || lone_) flush();
 }
 
 }  // namespace weft
