@@ -126,7 +126,7 @@ bool GuestCarrier::take_plain(Slots& slots, const uint8_t* at, int32_t bytes) {
     uint8_t header[kVnetBytes] = {};
     __builtin_memcpy(header, &begin, sizeof begin);
     __builtin_memcpy(header + sizeof begin, &end, sizeof end);
-    if (slots.put_pieces(slot, port_, header, &whole, 1, length)) return true;
+    if (slots.put_pieces(slot, port_, offloads_ ? header : nullptr, &whole, 1, length)) return true;
   }
   slots.put_back();
   return false;
@@ -154,7 +154,8 @@ bool GuestCarrier::take_chain(Slots& slots, const GuestRing& ring, uint16_t id) 
     piece = {piece.at + bytes, piece.bytes - bytes};
     if (piece.bytes == 0) first++;
   }
-  if (slots.put_pieces(slot, port_, offloads_ ? vnet : nullptr, pieces + first, chain.count - first, static_cast<int32_t>(chain.bytes - header))) return true;
+  const int32_t length = static_cast<int32_t>(chain.bytes - header);
+  if (slots.put_pieces(slot, port_, offloads_ ? vnet : nullptr, pieces + first, chain.count - first, length)) return true;
   slots.put_back();
   return false;
 }

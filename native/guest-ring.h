@@ -82,7 +82,7 @@ class GuestRing {
   bool lies_in(const uint8_t* at, uint64_t bytes) const;
   bool is_placed() const { return size_ != 0; }
   /// The next available entry to look at; −1: where the used ring ends. What is given back goes on where the used ring ends, if it can
-  /// be seen: what another back end held when it ended is lost to the guest, but nothing comes back twice.
+  /// be seen: what another back end held when it died is lost to the guest, or sent again, but nothing comes back twice.
   void resume(int32_t base);
   uint16_t next() const { return next_; }
 

@@ -62,7 +62,7 @@ bool GuestCarrier::take_rings(int32_t worker) {
   for (int32_t pair = 0; pair < kGuestRingsMax / 2; pair++) {
     GuestRing& out = device_->rings[static_cast<size_t>(2 * pair + 1)];
     // From port to port with another worker first, so that many guests of one queue are everybody's.
-    if (runs(out) && (pair + port_ - 1) % device_->workers == worker) sources_[sources_count_++] = Source(&out);
+    if (runs(out) && (pair + port_ - 1) % device_->workers == worker) sources_[sources_count_++].ring = &out;
     if (runs(device_->rings[static_cast<size_t>(2 * pair)])) sinks++;
   }
   shared_ = sinks < device_->workers;

@@ -70,10 +70,11 @@ class GuestCarrier : public Carrier {
   void disarm() override;
 
  private:
+  void give_back_all();
+
   /// A ring that we receive from, and the chains of it that this turn's frames lie in.
   struct Source {
-    explicit Source(GuestRing* of = nullptr) : ring(of) {}
-    GuestRing* ring;
+    GuestRing* ring = nullptr;
     int32_t held = 0;
     Returns returns;
     uint16_t ids[kBatchMax];
@@ -81,7 +82,6 @@ class GuestCarrier : public Carrier {
 
   // guest-receive.cc
   int32_t receive_ring(Slots& slots, Source& source, int32_t most);
-  void give_back_all();
   int32_t copy_in(Slots& slots, Source& source, int32_t count);
   bool take_plain(Slots& slots, const uint8_t* at, int32_t bytes);
   bool take_chain(Slots& slots, const GuestRing& ring, uint16_t id);

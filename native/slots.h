@@ -55,7 +55,7 @@ class Slots {
   int32_t* fact(int32_t slot) const { return facts_ + slot * kFactWords; }
   uint8_t* arena() const { return arena_; }
   /// The clock as it was when this turn began to receive.
-  double now_ns() const { return *reinterpret_cast<const double*>(reinterpret_cast<const uint8_t*>(block_) + kBlockCellsAt + kCellNowNs); }
+  double now_ns() const { return reinterpret_cast<const double*>(reinterpret_cast<const uint8_t*>(block_) + kBlockCellsAt)[kCellNowNs]; }
   int32_t worker() const { return index_; }
 
   // Receiving. Between begin_receiving() and the next turn's: the pieces of the turn before are void by then.

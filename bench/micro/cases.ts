@@ -15,7 +15,7 @@ import { forwardByStages } from '../../dataplane/path/forward.ts';
 import { shape } from '../../dataplane/path/shape.ts';
 import { closeBatch, receiveFrame } from '../../dataplane/ports/receive.ts';
 import { find, lookUp, refresh, valueFor } from '../../dataplane/tables/fdb.ts';
-import { bridgeBits, bucketOf, checkOf, domainBits } from '../../dataplane/tables/fdb-layout.ts';
+import { bridgeBits, bucketOf, domainBits, sealOf } from '../../dataplane/tables/fdb-layout.ts';
 import { insert, remove } from '../../dataplane/tables/fdb-write.ts';
 import { Form } from '../../dataplane/tables/flood-layout.ts';
 import { sumBytes } from '../../dataplane/wire/checksum.ts';
@@ -151,7 +151,7 @@ function tableCases(): Case[] {
       return insert(lane, other, KEY1 ^ 1, BITS, value) + (remove(lane, other, KEY1 ^ 1, BITS) ? 1 : 0);
     }),
     over('fdb-miss', 'an unknown address', (key) => lookUp(lane, bucket(~key), ~key, KEY1, BITS)),
-    over('check-of', 'the check of an entry', (key) => checkOf(key, KEY1, value)),
+    over('seal-of', 'what an entry is sealed with', (key) => sealOf(key, value)),
     over('bucket-of', 'the bucket of a key', bucket),
   ];
 }

@@ -8,13 +8,15 @@ import type { View } from '../../dataplane/memory/view.ts';
 import {
   BRIDGE_MASK,
   BRIDGE_SHIFT,
+  checkAt,
+  checkOf,
   DESTINATION_MASK,
+  ENTRY_SEALED,
   ENTRY_VALUE,
   GENERATION_MASK,
   GENERATION_SHIFT,
   GENERATIONS_AT,
-  isWhole,
-  key1At,
+  key1Of,
   STATIC,
   STICKY,
   seenAt,
@@ -51,9 +53,10 @@ export function* readFdb(view: View, nowS: number): Generator<FdbEntry> {
   for (let k = 0; k < fdbSlots; k++) {
     const entry = at + k * FDB_ENTRY_WORDS;
     const key0 = i32[entry]!;
-    const key1 = key1At(i32, entry);
+    const sealed = i32[entry + ENTRY_SEALED]!;
     const value = i32[entry + ENTRY_VALUE]!;
-    if (value === 0 || !isWhole(i32, u16, entry)) continue;
+    if (value === 0 || u16[checkAt(entry)] !== checkOf(key0, sealed, value)) continue;
+    const key1 = key1Of(key0, sealed, value);
     const destination = value & DESTINATION_MASK;
     const generation = i32[generationsAt + destination]! & GENERATION_MASK;
     if (((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== generation) continue;
@@ -81,7 +84,7 @@ export function addressCounts(view: View): Uint32Array {
   for (let k = 0; k < fdbSlots; k++) {
     const entry = at + k * FDB_ENTRY_WORDS;
     const value = i32[entry + ENTRY_VALUE]!;
-    if (value === 0 || !isWhole(i32, u16, entry)) continue;
+    if (value === 0 || u16[checkAt(entry)] !== checkOf(i32[entry]!, i32[entry + ENTRY_SEALED]!, value)) continue;
     const destination = value & DESTINATION_MASK;
     const generation = i32[generationsAt + destination]! & GENERATION_MASK;
     if (((value >>> GENERATION_SHIFT) & GENERATION_MASK) === generation) counts[destination]!++;

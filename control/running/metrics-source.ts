@@ -55,7 +55,7 @@ export class Metrics implements MetricsSource {
   }
 
   tunnels(): TunnelRow[] {
-    return tunnelRows(this.#base, null);
+    return tunnelRows(this.#base, false);
   }
 
   tunnelEndpoints(): TunnelEndpointRow[] {

@@ -19,7 +19,7 @@ import { BridgeMtu } from './bridge-mtu.ts';
 import type { Captures } from './captures.ts';
 import { DeviceKeeper } from './device-keeper.ts';
 import { Executor } from './executor.ts';
-import { addressCounts, readFdb } from './fdb-reader.ts';
+import { readFdb } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
 import { LinkKeeper } from './link-keeper.ts';
 import * as show from './show.ts';
@@ -282,7 +282,7 @@ export class RunningSwitch implements api.Switch {
   }
 
   tunnels(): TunnelRow[] {
-    return tunnelRows(this.#base, addressCounts(this.#base.view));
+    return tunnelRows(this.#base, true);
   }
 
   commandMember(bridge: string, port: string, member: string, command: api.BondCommand): Promise<void> {

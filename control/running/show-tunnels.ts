@@ -8,6 +8,7 @@ import type { PortDetail } from '../switch.ts';
 import type { TunnelEndpointRow, TunnelRemoteRow, TunnelRow, TunnelSenderRow } from '../tunnel-rows.ts';
 import { mtuOf } from './bridge-mtu.ts';
 import type { Endpoint } from './endpoints.ts';
+import { addressCounts } from './fdb-reader.ts';
 import type { Foundation } from './foundation.ts';
 import type { PortState } from './port-book.ts';
 import type { Sender } from './senders.ts';
@@ -15,9 +16,10 @@ import type { TunnelDevice } from './tunnel-device.ts';
 import type { TunnelRemote } from './tunnel-remotes.ts';
 import { overheadOf } from './tunnel-size.ts';
 
-/** Every tunnel, in the order of the book. `counts` are addresses by destination; null: nobody asks for them, since they cost a walk of the database. */
-export function tunnelRows(base: Foundation, counts: Uint32Array | null): TunnelRow[] {
+/** Every tunnel, in the order of the book. Addresses behind remotes are counted on request, else they are 0: it takes a walk of the database. */
+export function tunnelRows(base: Foundation, counted: boolean): TunnelRow[] {
   const states = base.book.ports().filter(({ model }) => isTunnel(model));
+  const counts = counted && states.length > 0 ? addressCounts(base.view) : null;
   return states.flatMap((state) => {
     const device = base.tunnels.of(state);
     return device === undefined ? [] : [tunnelRow(base, state, device, counts)];

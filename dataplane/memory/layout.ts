@@ -3,7 +3,7 @@
  * arena to workers and addon, who read it there. All offsets are bytes from the arena's start; words are int32, cells float64.
  *
  *   header | control block, batches, lists, facts, heads, large buffers, counters, byte rings of worker 0 | … of worker 1 | …
- *          | compiled tables, two copies | FDB: buckets, last seen, locks, counts | bonds: records, members, reflections
+ *          | compiled tables, two copies | FDB: buckets, locks, counts | bonds: records, members, reflections
  *          | tunnels: remotes, their index, neighbours
  */
 

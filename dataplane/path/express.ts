@@ -1,5 +1,5 @@
 // HOT: the short way for the frames that a switch sees most: finished, unicast, both addresses known, the egress a device. Same outcome
-// as the numbered stages, in one loop that keeps a frame's words in registers. It stops at the first frame that is anything else; the
+// as the numbered stages, in loops that keep a frame's words in registers. It stops at the first frame that is anything else; the
 // stages go on from there, so no frame overtakes another. A new case in a stage that could concern such a frame must stop it here.
 //
 // Measured: `vlan-64` of bench/path, see bench/README.md. `& AT_MASK` tells the engine that an offset is within an arena of 2 GiB: sums

@@ -47,15 +47,18 @@ export function bridgeBits(bridge: number): number {
   return (bridge >>> 4) << BRIDGE_SHIFT;
 }
 
-/** What key1 is sealed with: never the same for two values of one key0, nor for two key0 with one value. */
+/**
+ * What key1 is sealed with: never the same for two values of one key0, nor for two key0 with one value; for others as seldom as by chance,
+ * since addresses and destinations may be numbered alike.
+ */
 export function sealOf(key0: number, value: number): number {
-  const x = Math.imul(key0 ^ value, 0x9e3779b1);
+  const x = Math.imul(key0 ^ Math.imul(value, 0x85ebca6b), 0x9e3779b1);
   return x ^ (x >>> 15);
 }
 
-/** The key1 of the entry at this word offset; of a free or half-written one it is any number. */
-export function key1At(i32: Int32Array, entry: number): number {
-  return i32[entry + ENTRY_SEALED]! ^ sealOf(i32[entry]!, i32[entry + ENTRY_VALUE]!);
+/** The key1 of an entry, from three of its words, each read once: others may be writing it. Of a free or half-written one it is any number. */
+export function key1Of(key0: number, sealed: number, value: number): number {
+  return sealed ^ sealOf(key0, value);
 }
 
 /** The check of an entry, a uint16. */
@@ -74,11 +77,6 @@ export function seenAt(entry: number): number {
 /** Where the check lies, in uint16. */
 export function checkAt(entry: number): number {
   return ((entry + ENTRY_SEEN) << 1) | 1;
-}
-
-/** Whether the words of a taken entry were written together; a half-written one passes once in 65,536 times. */
-export function isWhole(i32: Int32Array, u16: Uint16Array, entry: number): boolean {
-  return u16[checkAt(entry)] === checkOf(i32[entry]!, i32[entry + ENTRY_SEALED]!, i32[entry + ENTRY_VALUE]!);
 }
 
 /** The primary bucket. */

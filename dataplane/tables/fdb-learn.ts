@@ -7,11 +7,13 @@ import {
   BRIDGE_COUNTS_AT,
   BRIDGE_MASK,
   bucketOf,
+  checkAt,
+  checkOf,
   DESTINATION_MASK,
+  ENTRY_SEALED,
   ENTRY_VALUE,
   EVICTED_AT,
-  isWhole,
-  key1At,
+  key1Of,
   PORT_COUNTS_AT,
   PORT_STATICS_AT,
   STATIC,
@@ -45,8 +47,10 @@ function evictAt(lane: Lane, entry: number, port: number): boolean {
   const i32 = lane.i32;
   const value = i32[entry + ENTRY_VALUE]!;
   if (portOf(lane, value & DESTINATION_MASK) !== port || (value & STATIC) !== 0) return false;
-  if (!isWhole(i32, lane.u16, entry)) return false;
-  return removeLearned(lane, i32[entry]!, key1At(i32, entry), value & BRIDGE_MASK);
+  const key0 = i32[entry]!;
+  const sealed = i32[entry + ENTRY_SEALED]!;
+  if (lane.u16[checkAt(entry)] !== checkOf(key0, sealed, value)) return false;
+  return removeLearned(lane, key0, key1Of(key0, sealed, value), value & BRIDGE_MASK);
 }
 
 /**

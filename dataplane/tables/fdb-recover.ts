@@ -15,11 +15,13 @@ import {
   BRIDGE_MASK,
   BRIDGE_SHIFT,
   bucketOf,
+  checkAt,
+  checkOf,
   DESTINATION_MASK,
+  ENTRY_SEALED,
   ENTRY_VALUE,
   FDB_SUM_AT,
-  isWhole,
-  key1At,
+  key1Of,
   otherBucket,
   PORT_COUNTS_AT,
   PORT_STATICS_AT,
@@ -49,8 +51,9 @@ function repairBucket(lane: Lane, bucket: number): void {
     const value = i32[entry + ENTRY_VALUE]!;
     if (value === 0) continue;
     const key0 = i32[entry]!;
-    const key1 = key1At(i32, entry);
-    const isTorn = !isWhole(i32, lane.u16, entry);
+    const sealed = i32[entry + ENTRY_SEALED]!;
+    const key1 = key1Of(key0, sealed, value);
+    const isTorn = lane.u16[checkAt(entry)] !== checkOf(key0, sealed, value);
     if (isTorn || isTwin(lane, bucket, key0, key1, value)) i32[entry + ENTRY_VALUE] = 0;
   }
 }
@@ -74,8 +77,10 @@ export function recount(lane: Lane): number {
   for (let entry = fdbAt; entry < end; entry += 4) {
     const value = i32[entry + ENTRY_VALUE]!;
     if (value === 0) continue;
-    if (!isWhole(i32, lane.u16, entry)) continue;
-    const key1 = key1At(i32, entry);
+    const key0 = i32[entry]!;
+    const sealed = i32[entry + ENTRY_SEALED]!;
+    if (lane.u16[checkAt(entry)] !== checkOf(key0, sealed, value)) continue;
+    const key1 = key1Of(key0, sealed, value);
     const port = portOf(lane, value & DESTINATION_MASK);
     const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1 >>> 28);
     if (port < PORTS_MAX) found[port]!++;

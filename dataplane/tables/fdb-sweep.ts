@@ -3,7 +3,7 @@
 import type { Lane } from '../memory/lane.ts';
 import { FDB_BUCKET_ENTRIES, FDB_BUCKET_WORDS } from '../memory/layout.ts';
 import { isStale } from './fdb.ts';
-import { BRIDGE_MASK, BRIDGE_SHIFT, ENTRY_VALUE, key1At, STATIC, seenAt } from './fdb-layout.ts';
+import { BRIDGE_MASK, BRIDGE_SHIFT, ENTRY_SEALED, ENTRY_VALUE, key1Of, STATIC, seenAt } from './fdb-layout.ts';
 import { clearEntry, lockBucket, unlockBucket } from './fdb-write.ts';
 import { BridgeWord } from './port-layout.ts';
 
@@ -12,7 +12,8 @@ const AGE_FUTURE = 0xfff0;
 
 function isAged(lane: Lane, entry: number, value: number): boolean {
   if ((value & STATIC) !== 0) return false;
-  const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1At(lane.i32, entry) >>> 28);
+  const key1 = key1Of(lane.i32[entry]!, lane.i32[entry + ENTRY_SEALED]!, value);
+  const bridge = (((value & BRIDGE_MASK) >>> BRIDGE_SHIFT) << 4) | (key1 >>> 28);
   const ageing = lane.i32[lane.bridgesAt + bridge * 8 + BridgeWord.AGEING_S]!;
   const age = (lane.nowS - lane.u16[seenAt(entry)]!) & 0xffff;
   // Another worker's clock may be a second ahead of this turn's: what it saw "in the future" is not old.

@@ -15,7 +15,7 @@ import {
   ENTRY_SEALED,
   ENTRY_VALUE,
   FDB_SUM_AT,
-  key1At,
+  key1Of,
   otherBucket,
   PORT_COUNTS_AT,
   PORT_STATICS_AT,
@@ -84,7 +84,7 @@ export function writeEntry(lane: Lane, entry: number, key0: number, key1: number
 export function clearEntry(lane: Lane, entry: number): void {
   const value = lane.i32[entry + ENTRY_VALUE]!;
   if (value === 0) return;
-  const key1 = key1At(lane.i32, entry);
+  const key1 = key1Of(lane.i32[entry]!, lane.i32[entry + ENTRY_SEALED]!, value);
   lane.i32[entry + ENTRY_VALUE] = 0;
   countEntry(lane, key1, value, -1);
 }
@@ -114,7 +114,7 @@ function displace(lane: Lane, bucket: number): number {
   for (let k = 0; k < FDB_BUCKET_ENTRIES; k++) {
     const entry = at + k * 4;
     const key0 = i32[entry]!;
-    const key1 = key1At(i32, entry);
+    const key1 = key1Of(key0, i32[entry + ENTRY_SEALED]!, i32[entry + ENTRY_VALUE]!);
     const other = otherBucket(bucket, key0, key1, lane.fdbBucketMask);
     const stripe = other & STRIPES_MASK;
     // Only a free lock is taken: waiting here while holding others could deadlock.

@@ -6,13 +6,14 @@ import { FDB_BUCKET_WORDS } from '../memory/layout.ts';
 import { RemoteWord } from '../memory/tunnel-words.ts';
 import {
   BRIDGE_MASK,
+  checkAt,
+  checkOf,
   DESTINATION_MASK,
   ENTRY_SEALED,
   ENTRY_VALUE,
   GENERATION_MASK,
   GENERATION_SHIFT,
   GENERATIONS_AT,
-  isWhole,
   otherBucket,
   sealOf,
   seenAt,
@@ -30,10 +31,11 @@ export function findInBucket(lane: Lane, bucket: number, key0: number, key1: num
   for (let e = at; e < end; e += 4) {
     if (i32[e] === key0) {
       const value = i32[e + ENTRY_VALUE]!;
-      if ((i32[e + ENTRY_SEALED]! ^ sealOf(key0, value)) === key1) {
+      const sealed = i32[e + ENTRY_SEALED]!;
+      if ((sealed ^ sealOf(key0, value)) === key1) {
         if (value !== 0 && (value & BRIDGE_MASK) === bits) return e;
       } else if (value !== 0) {
-        noteTorn(lane, e);
+        noteTorn(lane, e, key0, sealed, value);
       }
     }
   }
@@ -65,9 +67,9 @@ export function isStale(lane: Lane, value: number): boolean {
   return ((value >>> GENERATION_SHIFT) & GENERATION_MASK) !== (generation & GENERATION_MASK);
 }
 
-/** Counts an entry with half of a key in common as torn, if that is what it is: most are whole, and of another VLAN. */
-function noteTorn(lane: Lane, entry: number): void {
-  if (!isWhole(lane.i32, lane.u16, entry)) lane.tornReads = (lane.tornReads + 1) | 0;
+/** Counts words that have half of a key in common with what was sought as torn, if they are: most are whole, and of another VLAN. */
+function noteTorn(lane: Lane, entry: number, key0: number, sealed: number, value: number): void {
+  if (lane.u16[checkAt(entry)] !== checkOf(key0, sealed, value)) lane.tornReads = (lane.tornReads + 1) | 0;
 }
 
 /** The value of this key's entry, whatever its generation, as it was when its key fitted; 0 when there is none. */
@@ -80,10 +82,11 @@ export function readValue(lane: Lane, bucket: number, key0: number, key1: number
       if (i32[e] === key0) {
         // Read once: what is answered is what the key was sealed with.
         const value = i32[e + ENTRY_VALUE]!;
-        if ((i32[e + ENTRY_SEALED]! ^ sealOf(key0, value)) === key1) {
+        const sealed = i32[e + ENTRY_SEALED]!;
+        if ((sealed ^ sealOf(key0, value)) === key1) {
           if (value !== 0 && (value & BRIDGE_MASK) === bits) return value;
         } else if (value !== 0) {
-          noteTorn(lane, e);
+          noteTorn(lane, e, key0, sealed, value);
         }
       }
     }

@@ -14,6 +14,8 @@ namespace rig {
 
 using Bytes = std::vector<uint8_t>;
 constexpr int32_t kPageBytes = 4096;
+/// A transmit queue that was quiet for so long has all of its buffers back.
+constexpr double kQuietNs = 20001;
 
 /// An arena for `workers`, laid out by this test's own reckoning: regions one behind the other, each on a page.
 inline std::shared_ptr<weft::Mapping> make_arena(int32_t workers) {
@@ -70,7 +72,13 @@ class Worker {
 
   /// Lets time pass on the worker's clock.
   void pass(double ns) {
-    *reinterpret_cast<double*>(reinterpret_cast<uint8_t*>(slots.block()) + weft::kBlockCellsAt + weft::kCellNowNs) += ns;
+    reinterpret_cast<double*>(reinterpret_cast<uint8_t*>(slots.block()) + weft::kBlockCellsAt)[weft::kCellNowNs] += ns;
+  }
+
+  /// Lets a while pass in which nothing comes: a guest then has all of its buffers back.
+  void rest(weft::Carrier& carrier) {
+    pass(kQuietNs);
+    CHECK(receive(carrier).empty());
   }
 
   /// The receiving half of a turn: the slots that it listed, in order.

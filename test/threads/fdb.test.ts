@@ -9,11 +9,11 @@ import {
   BRIDGE_COUNTS_AT,
   bridgeBits,
   bucketOf,
-  ENTRY_VALUE,
+  checkAt,
+  checkOf,
   FDB_SUM_AT,
-  isWhole,
-  key1At,
   PORT_COUNTS_AT,
+  sealOf,
 } from '../../dataplane/tables/fdb-layout.ts';
 import { breakLocks, recount } from '../../dataplane/tables/fdb-recover.ts';
 import { insert } from '../../dataplane/tables/fdb-write.ts';
@@ -57,9 +57,10 @@ function audit(lane: Lane): number {
   const keys = new Set<string>();
   for (let k = 0; k < (lane.fdbBucketMask + 1) * 4; k++) {
     const entry = lane.fdbAt + k * 4;
-    if (lane.i32[entry + ENTRY_VALUE] === 0) continue;
-    expect(isWhole(lane.i32, lane.u16, entry)).toBe(true);
-    const key = `${lane.i32[entry]} ${key1At(lane.i32, entry)}`;
+    const [key0, sealed, value] = lane.i32.subarray(entry, entry + 3) as unknown as [number, number, number];
+    if (value === 0) continue;
+    expect(lane.u16[checkAt(entry)]).toBe(checkOf(key0, sealed, value));
+    const key = `${key0} ${sealed ^ sealOf(key0, value)}`;
     expect(keys.has(key), `${key} twice`).toBe(false);
     keys.add(key);
   }

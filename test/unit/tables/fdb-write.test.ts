@@ -130,6 +130,30 @@ describe('an entry', () => {
     }
   });
 
+  it('whose words are of two writes is nobody’s, even where addresses are numbered as ports are', () => {
+    const words = (key0: number, key1: number, value: number) => [key0, key1 ^ sealOf(key0, value), value] as const;
+    const other = key1Of(7) ^ 0x0014_0000;
+    // The same MAC elsewhere, another MAC, another VLAN; and keys that differ in the bits in which their values do.
+    const writes = [
+      words(0x0501_0000, key1Of(7), 0x0010_0001),
+      words(0x0501_0000, key1Of(7), 0x0010_0002),
+      words(0x0501_0003, key1Of(7), 0x0010_0002),
+      words(0x0501_0003, other, 0x0010_0002),
+      words(0x0511_0000, other, 0x0000_0001),
+    ];
+    for (const one of writes)
+      for (const two of writes)
+        for (let mix = 1; mix < 7; mix++) {
+          const [key0, sealed, value] = [0, 1, 2].map((word) => ((mix >> word) & 1 ? one : two)[word]!) as [
+            number,
+            number,
+            number,
+          ];
+          if (writes.some((whole) => whole[0] === key0 && whole[1] === sealed && whole[2] === value)) continue;
+          for (const key1 of [key1Of(7), other]) expect(sealed ^ sealOf(key0, value)).not.toBe(key1);
+        }
+  });
+
   it('that became static or sticky meanwhile is not overwritten by what another worker learned; a flushed one is', () => {
     const learned = (lane: Lane) => insertLearned(lane, key0Of(7), key1Of(7), BITS, valueFor(lane, 900, BITS));
     for (const type of [STATIC, STICKY]) {
