@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon, missingCommand } from '../system/process.ts';
 import type { Workplace } from '../system/site.ts';
 
-const GUEST_CPU = 0;
+export const GUEST_CPU = 0;
 const MEMORY_MB = 512;
 /** Pages of 2 MiB for one set of guests. */
 export const GUEST_HUGE_PAGES = MEMORY_MB / 2;

@@ -1,0 +1,52 @@
+// How far the guests' CPU and the switch's are apart: what a cache line takes to the other and back, between two pinned threads. Machines in a
+// cloud move that from one second to the next, between two cores of one cache and of two, and guests' frames are cache lines that move.
+import { fileURLToPath } from 'node:url';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { addon } from '../../native/binding.ts';
+
+const ROUNDS = 30_000;
+/** Two distances are one when they differ by less than this factor. */
+const ALIKE = 1.6;
+
+interface Task {
+  readonly cpu: number;
+  /** Who begins a round: 0 or 1. */
+  readonly side: number;
+  readonly line: SharedArrayBuffer;
+}
+
+/** Nanoseconds for a round trip between two CPUs on which nothing else runs; includes some for the engine's atomic operations. */
+export async function cpuDistance(one: number, other: number): Promise<number> {
+  const line = new SharedArrayBuffer(64);
+  const ends = [one, other].map((cpu, side) => {
+    const task: Task = { cpu, side, line };
+    const worker = new Worker(fileURLToPath(import.meta.url), { workerData: task });
+    return new Promise<number>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    });
+  });
+  const [ns] = await Promise.all(ends);
+  return ns!;
+}
+
+/** Whether all of these distances (ns) are one. */
+export function isOneDistance(distances: readonly number[]): boolean {
+  return Math.max(...distances) < ALIKE * Math.min(...distances);
+}
+
+function bounce({ cpu, side, line }: Task): number {
+  addon().pin(cpu);
+  const cell = new Int32Array(line);
+  const start = process.hrtime.bigint();
+  let warm = start;
+  for (let round = 0; round < ROUNDS; round++) {
+    // The first rounds wait for the other thread to start.
+    if (round === ROUNDS / 10) warm = process.hrtime.bigint();
+    while (Atomics.load(cell, 0) !== 2 * round + side);
+    Atomics.store(cell, 0, 2 * round + side + 1);
+  }
+  return Number(process.hrtime.bigint() - warm) / (ROUNDS * 0.9);
+}
+
+if (!isMainThread && workerData?.line instanceof SharedArrayBuffer) parentPort!.postMessage(bounce(workerData as Task));
