@@ -15,27 +15,25 @@ class Returns {
   /// quarters of what is out came back (virtio-net of Linux, by EVENT_IDX).
   uint32_t kept(uint32_t size) const { return is_hurried_ ? 0 : std::min({kCountMax, size / 8, kBytesMax / std::max(mean_bytes_, 1u)}); }
 
-  /// `count` frames of so many bytes came at this time. A sender that goes on as soon as it has its buffers has no others (a small window, TCP's
-  /// "small queues"): after a few such times it gets them at once, for some milliseconds.
+  /// `count` frames of so many bytes came at this time.
   void heard(double now_ns, uint64_t bytes, int32_t count) {
     mean_bytes_ = (3 * mean_bytes_ + static_cast<uint32_t>(bytes / static_cast<uint32_t>(count))) / 4;
     heard_ns_ = now_ns;
+    frames_ += static_cast<uint64_t>(count);
     if (is_hurried_ && now_ns > hurried_until_ns_) is_hurried_ = false;
-    if (returned_ns_ == 0) return;
-    strikes_ = looks_ == 0 || now_ns - returned_ns_ < kPromptNs ? strikes_ + 1 : 0;
-    returned_ns_ = 0;
-    if (strikes_ < kStrikesMax) return;
-    strikes_ = kStrikesMax - 1;
-    is_hurried_ = true;
-    hurried_until_ns_ = now_ns + kHurriedNs;
   }
 
-  /// A look found nothing: whether it was quiet for long enough to return all that stayed back, if anything did.
+  /// A look found nothing: whether it was quiet for long enough to return all that stayed back, if anything did. A sender that falls quiet
+  /// after every few frames may be waiting for its buffers (a small window, TCP's "small queues"): it gets them at once, for some milliseconds.
   bool quiet(double now_ns, bool keeps) {
-    looks_++;
     if (!keeps || now_ns - heard_ns_ <= kQuietNs) return false;
-    returned_ns_ = now_ns;
-    looks_ = 0;
+    strikes_ = frames_ < kFlowFrames ? strikes_ + 1 : 0;
+    frames_ = 0;
+    if (strikes_ >= kStrikesMax) {
+      strikes_ = kStrikesMax - 1;
+      is_hurried_ = true;
+      hurried_until_ns_ = now_ns + kHurriedNs;
+    }
     return true;
   }
 
@@ -43,16 +41,15 @@ class Returns {
   static constexpr uint32_t kCountMax = 64;
   static constexpr uint32_t kBytesMax = 128 << 10;
   static constexpr double kQuietNs = 20000;
-  static constexpr double kPromptNs = 50000;  // an interrupt and a guest's way out of its sleep are within it
+  static constexpr uint64_t kFlowFrames = 512;
   static constexpr double kHurriedNs = 10e6;
   static constexpr int32_t kStrikesMax = 4;
 
   uint32_t mean_bytes_ = 0;
   int32_t strikes_ = 0;
-  uint32_t looks_ = 0;  // in vain, since all were returned
+  uint64_t frames_ = 0;  // since all were returned
   bool is_hurried_ = false;
   double heard_ns_ = 0;
-  double returned_ns_ = 0;
   double hurried_until_ns_ = 0;
 };
 

@@ -166,7 +166,7 @@ void keeps_some_back() {
   CHECK(send(rig, 10, 60) == 0);
   CHECK(!rig.carrier->arm());
   CHECK(rig.guest.out().collect().size() == 10);
-  // Whoever goes on as soon as its buffers are back has no others: it is not kept waiting any more, for a while.
+  // Whoever falls quiet after every few frames may have no other buffers: it is not kept waiting any more, for a while.
   Rig small(options);
   size_t back = 0;
   for (int k = 0; k < 5; k++) {
