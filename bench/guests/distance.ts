@@ -7,7 +7,7 @@ import { addon } from '../../native/binding.ts';
 const ROUNDS = 40_000;
 const STRETCH = 2000;
 /** Two distances are one when they differ by less than this factor. */
-const ALIKE = 1.6;
+const ALIKE = 2.4;
 
 interface Task {
   readonly cpu: number;
