@@ -4,7 +4,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type Addon, addon } from '../native/binding.ts';
-import { Idle, waitFor } from './idle.ts';
+import { waitFor } from './idle.ts';
 import { Injector, injectRing } from './inject.ts';
 import { widenInlining } from './inlining.ts';
 import { Lane } from './memory/lane.ts';
@@ -111,7 +111,7 @@ function loop(turn: Turn, orderly: Orderly, orders: MessagePort): void {
     }
     const restless = received > 0 || orderly.isRestless() || turn.hasWork();
     i32[blockAt + Block.WAIT_MS] = restless ? 0 : waitFor(orderly.idle, f64[now]! - busyNs);
-    i32[blockAt + Block.YIELD] = received === 0 && orderly.idle !== Idle.BUSY ? 1 : 0;
+    i32[blockAt + Block.YIELD] = received === 0 ? 1 : 0;
   }
 }
 
