@@ -14,6 +14,7 @@ constexpr size_t kScratchBytes = size_t{512} << 10;
 constexpr int kEventsMax = 128;
 // While queues are known to be ready, new ones are looked for only every so many turns: a system call less per turn.
 constexpr uint32_t kLookEvery = 8;
+// Ready queues up to which a plain read of each is quicker than one call for all.
 constexpr size_t kLoneMax = 4;
 constexpr uint64_t kControlKey = 0;
 }  // namespace

@@ -16,7 +16,7 @@ interface Task {
   readonly line: SharedArrayBuffer;
 }
 
-/** Nanoseconds for a round trip between two CPUs on which nothing else runs, of the best stretch; a hundred of them are the engine's atomic operations. */
+/** Nanoseconds for a round trip between two CPUs on which nothing else runs, of the best stretch. */
 export async function cpuDistance(one: number, other: number): Promise<number> {
   const line = new SharedArrayBuffer(64);
   const ends = [one, other].map((cpu, side) => {

@@ -53,6 +53,8 @@ const TAG_BYTES = 4;
 const LEARNED_MASK = ~(STATIC | STICKY);
 /** A port that takes a frame here is up, no patch, and asks nothing of inner tags; a bond that does not go by buckets is left to the stages. */
 const EGRESS_FLAGS = PortFlag.UP | PortFlag.PATCH | PortFlag.CUSTOMERS;
+/** A port whose frames may go the short way is up, and its senders are learned. */
+const PLAIN_FLAGS = PortFlag.UP | PortFlag.LEARN;
 /** Addresses from which on the database does not stay in the cache by itself: its lines are then asked for ahead. */
 const WARM_ENTRIES = 8192;
 
@@ -60,9 +62,9 @@ const WARM_ENTRIES = 8192;
 export function express(lane: Lane, list: number, n: number, port: number, source: number): number {
   const record = (lane.portsAt + port * PORT_WORDS) & AT_MASK;
   const flags = lane.i32[record + PortWord.FLAGS]!;
-  if ((flags & PortFlag.UP) === 0 || source === 0 || lane.i32[record + PortWord.MODE] === VlanMode.TUNNEL) return 0;
+  if ((flags & PLAIN_FLAGS) !== PLAIN_FLAGS || source === 0 || lane.i32[record + PortWord.MODE] === VlanMode.TUNNEL)
+    return 0;
   if (lane.i32[lane.fdbCountsAt + FDB_SUM_AT]! > WARM_ENTRIES) warm(lane, list, n, record);
-  if ((flags & PortFlag.LEARN) === 0) return 0;
   lane.expressBytes = 0;
   const here = valueHere(lane, source, record);
   let done = 0;
