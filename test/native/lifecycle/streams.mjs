@@ -240,7 +240,8 @@ function noise() {
     if (end !== 0) tally.ends++;
     if (end !== 0 && end !== 2) tally.framed++;
     for (const port of [1, 2]) native.detachQueue(port);
-    engine.turn();
+    // Refuses what is pending: it lies in memory that goes with its port.
+    noisyTurn();
     for (const { handle } of [from, to]) native.closeDevice(handle);
     native.closeDescriptor(from.theirs);
     if (to.open) native.closeDescriptor(to.theirs);
