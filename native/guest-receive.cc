@@ -135,7 +135,8 @@ bool GuestCarrier::take_plain(Slots& slots, const uint8_t* at, int32_t bytes) {
 /// A frame in several buffers, or one that is not as it should be.
 bool GuestCarrier::take_chain(Slots& slots, const GuestRing& ring, uint16_t id) {
   Range pieces[kPiecesOfFrameMax];
-  const Chain chain = ring.gather(device_->memory, id, false, pieces, kPiecesOfFrameMax);
+  Chain chain;
+  ring.gather(device_->memory, id, false, pieces, kPiecesOfFrameMax, &chain);
   const uint32_t header = static_cast<uint32_t>(header_);
   const int32_t slot = slots.take();
   if (!chain.sound || chain.bytes <= header || chain.bytes > header + kFrameBytesMax) {

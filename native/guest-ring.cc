@@ -96,50 +96,51 @@ bool GuestRing::lies_in(const uint8_t* at, uint64_t bytes) const {
   return false;
 }
 
-Chain GuestRing::gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max) const {
-  return gather_table(memory, descriptors_, size_, id, writable, out, out_max, {});
+void GuestRing::gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max, Chain* chain) const {
+  *chain = {};
+  gather_table(memory, descriptors_, size_, id, writable, out, out_max, chain);
 }
 
 /// Goes on with `chain` at `id` of a table.
-Chain GuestRing::gather_table(const GuestMemory& memory, const Desc* table, uint32_t entries, uint32_t id, bool writable, Range* out,
-                              int32_t out_max, Chain chain) const {
+void GuestRing::gather_table(const GuestMemory& memory, const Desc* table, uint32_t entries, uint32_t id, bool writable, Range* out,
+                             int32_t out_max, Chain* chain) const {
   // Longer than its table is a loop; longer than a frame may be, a way to keep us busy with empty descriptors.
   const uint32_t steps_max = std::min<uint32_t>(entries, kDescriptorsMax);
   for (uint32_t steps = 0; steps < steps_max; steps++) {
-    if (id >= entries) return chain;
+    if (id >= entries) return;
     const Desc desc = read_once(table + id);
     if ((desc.flags & kIndirect) != 0) {
       // Section 2.7.5.3.1: not within another, nothing behind it, and its table holds whole descriptors.
       uint32_t bytes = desc.bytes;
       const uint32_t inner = bytes / sizeof(Desc);
-      if (table != descriptors_ || (desc.flags & kNext) != 0 || inner == 0 || inner > kRingMax || bytes % sizeof(Desc) != 0) return chain;
+      if (table != descriptors_ || (desc.flags & kNext) != 0 || inner == 0 || inner > kRingMax || bytes % sizeof(Desc) != 0) return;
       const uint8_t* const at = memory.find(desc.address, &bytes);
-      if (at == nullptr || bytes != desc.bytes || reinterpret_cast<uintptr_t>(at) % 8 != 0) return chain;
+      if (at == nullptr || bytes != desc.bytes || reinterpret_cast<uintptr_t>(at) % 8 != 0) return;
       const Desc* const next = reinterpret_cast<const Desc*>(at);
       // A table that is the ring's own would be followed for ever.
-      return next == descriptors_ ? chain : gather_table(memory, next, inner, 0, writable, out, out_max, chain);
+      if (next != descriptors_) gather_table(memory, next, inner, 0, writable, out, out_max, chain);
+      return;
     }
-    if (((desc.flags & kWrite) != 0) != writable) return chain;
+    if (((desc.flags & kWrite) != 0) != writable) return;
     uint64_t address = desc.address;
     for (uint32_t left = desc.bytes; left > 0;) {
       uint32_t bytes = left;
       const uint8_t* const at = memory.find(address, &bytes);
-      if (at == nullptr || __builtin_add_overflow(chain.bytes, bytes, &chain.bytes)) return chain;
-      if (chain.count == out_max) {
-        chain.full = true;
-        return chain;
+      if (at == nullptr || __builtin_add_overflow(chain->bytes, bytes, &chain->bytes)) return;
+      if (chain->count == out_max) {
+        chain->full = true;
+        return;
       }
-      out[chain.count++] = {at, bytes};
+      out[chain->count++] = {at, bytes};
       address += bytes;
       left -= bytes;
     }
     if ((desc.flags & kNext) == 0) {
-      chain.sound = true;
-      return chain;
+      chain->sound = true;
+      return;
     }
     id = desc.next;
   }
-  return chain;
 }
 
 void GuestRing::publish(uint32_t keep) {

@@ -46,7 +46,8 @@ constexpr int kFeatureVersion1 = 32;
 constexpr uint64_t kFeaturesOffload = uint64_t{1} << kFeatureChecksum | uint64_t{0xf} << 11 | uint64_t{1} << 56;
 }  // namespace virtio
 
-/// What gathering a chain of descriptors came to.
+/// What gathering a chain of descriptors came to. Handed on by address: returned it would be put together of halves that were just stored,
+/// and such a load waits until every store before it is in the cache, frames and all.
 struct Chain {
   int32_t count = 0;    // pieces
   uint32_t bytes = 0;   // of all of them
@@ -111,7 +112,7 @@ class GuestRing {
 
   /// Puts a chain's buffers into `out`, at most `out_max`; all of them must be for reading, or all for writing. The last descriptor may
   /// name an indirect table (section 2.7.5.3.2).
-  Chain gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max) const;
+  void gather(const GuestMemory& memory, uint16_t id, bool writable, Range* out, int32_t out_max, Chain* chain) const;
 
   /// HOT: asks for the lines of the next `count` used entries, which the guest has read last.
   void expect_back(uint32_t count) const {
@@ -144,8 +145,8 @@ class GuestRing {
  private:
   bool wants_call(uint16_t before);
   void log_notifications(uint64_t into) const;
-  Chain gather_table(const GuestMemory& memory, const virtio::Desc* table, uint32_t entries, uint32_t id, bool writable, Range* out,
-                     int32_t out_max, Chain chain) const;
+  void gather_table(const GuestMemory& memory, const virtio::Desc* table, uint32_t entries, uint32_t id, bool writable, Range* out,
+                    int32_t out_max, Chain* chain) const;
 
   uint32_t size_ = 0;
   uint16_t next_ = 0;

@@ -15,6 +15,12 @@ constexpr int kLockTries = 512;
 constexpr int32_t kSegmentsMax = 256;
 // Buffers that one frame may be spread over; the guest's stack takes far fewer.
 constexpr int32_t kBuffersMax = 256;
+// Lists that are sent without a look at the headers that stand in the buffers, after one with others.
+constexpr int32_t kBlindLists = 64;
+// Of each piece and buffer, before the first is copied: the processor asks for what follows by itself. 9,000 B between guests that run DPDK
+// took 585 ns a frame, and 540 with it (medians of 4, 2026-11); more did not help.
+constexpr uint32_t kAheadBytes = 192;
+constexpr uint32_t kLineBytes = 64;
 
 }  // namespace
 
@@ -53,6 +59,10 @@ void GuestCarrier::transmit_some(Slots& slots, const int32_t* entries, int32_t c
 }
 
 /// Frames that need no finishing into buffers that hold one each: how many of the first. Three loops, as in guest-receive.cc.
+///
+/// A header that stands in its buffer already is left there: most guests ask for none of what it could say and leave the line alone, which
+/// both sides then keep in their caches. Written, it would go there and back with every frame (64 B: 19.7 instead of 18.9 million frames
+/// a second with the CPUs near each other; 512 B: 7.4 instead of 5.5 with them far apart).
 int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32_t count) {
   GuestRing& ring = *sink_;
   const uint32_t waiting = ring.waiting();
@@ -60,6 +70,7 @@ int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32
   const int32_t most = std::min(count, static_cast<int32_t>(waiting));
   uint16_t ids[kBatchMax];
   uint8_t* to[kBatchMax];
+  const bool looks = blind_ == 0;
   int32_t good = 0;
   for (; good < most; good++) {
     ids[good] = ring.id_at(static_cast<uint32_t>(good));
@@ -78,14 +89,25 @@ int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32
     uint32_t found = bytes;
     to[good] = device_->memory.find(address, &found);
     if (to[good] == nullptr || found != bytes) break;
-    __builtin_prefetch(to[good], 1);
-    __builtin_prefetch(to[good] + 64, 1);
+    if (looks) {
+      __builtin_prefetch(to[good]);
+    } else {
+      __builtin_prefetch(to[good], 1);
+    }
+    __builtin_prefetch(to[good] + header_, 1);
+    __builtin_prefetch(to[good] + kLineBytes, 1);
   }
+  int32_t stood = 0;
   for (int32_t k = 0; k < good; k++) {
     const int32_t* const facts = slots.fact(entries[k] & kEntrySlotMask);
     const uint32_t length = static_cast<uint32_t>(facts[kFactLength]);
     uint8_t* at = to[k];
-    Slots::vnet_of(facts).in_buffers(1).write(at, header_);
+    const VnetHeader vnet = Slots::vnet_of(facts).in_buffers(1);
+    if (looks && vnet.stands(at, header_)) {
+      stood++;
+    } else {
+      vnet.write(at, header_);
+    }
     at += header_;
     const uint8_t* const head = slots.arena() + facts[kFactHeadAt];
     const uint32_t head_bytes = static_cast<uint32_t>(facts[kFactHeadBytes]);
@@ -101,6 +123,11 @@ int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32
       }
     }
     ring.give_back(ids[k], length + static_cast<uint32_t>(header_));
+  }
+  if (!looks) {
+    blind_--;
+  } else if (stood < good) {
+    blind_ = kBlindLists;
   }
   ring.pass(static_cast<uint32_t>(good));
   return good;
@@ -151,7 +178,8 @@ int32_t GuestCarrier::put_pieces(const VnetHeader& vnet, const Range* pieces, in
     if (static_cast<uint32_t>(chains_count) >= waiting) return kDropEgressFull;
     if (buffers_count == kBuffersMax || (chains_count > 0 && !mergeable_)) return kDropEgressRefused;
     const uint16_t id = ring.id_at(static_cast<uint32_t>(chains_count));
-    const Chain chain = ring.gather(device_->memory, id, true, buffers + buffers_count, kBuffersMax - buffers_count);
+    Chain chain;
+    ring.gather(device_->memory, id, true, buffers + buffers_count, kBuffersMax - buffers_count, &chain);
     // Too many pieces for one frame, together with the buffers before it.
     if (chain.full && chains_count > 0) return kDropEgressRefused;
     if (!chain.sound || chain.bytes == 0 || (chains_count == 0 && chain.bytes < static_cast<uint32_t>(header_))) {
@@ -162,6 +190,12 @@ int32_t GuestCarrier::put_pieces(const VnetHeader& vnet, const Range* pieces, in
     chains[chains_count++] = {id, std::min(chain.bytes, total - room)};
     buffers_count += chain.count;
     room += chains[chains_count - 1].bytes;
+  }
+  for (int32_t k = 0; k < count; k++) {
+    for (uint32_t n = 0; n < std::min(pieces[k].bytes, kAheadBytes); n += kLineBytes) __builtin_prefetch(pieces[k].at + n);
+  }
+  for (int32_t k = 0; k < buffers_count; k++) {
+    for (uint32_t n = 0; n < std::min(buffers[k].bytes, kAheadBytes); n += kLineBytes) __builtin_prefetch(buffers[k].at + n, 1);
   }
   const VnetHeader whole = vnet.in_buffers(static_cast<uint32_t>(chains_count));
   uint8_t header[kVnetBytes];

@@ -105,6 +105,7 @@ class GuestCarrier : public Carrier {
   GuestRing* sink_ = nullptr;
   bool shared_ = false;  // other workers send through the same ring
   int32_t owner_ = 0;    // what this worker writes into a lock
+  int32_t blind_ = 0;    // lists that are sent without a look at the headers in the buffers, still
 };
 
 }  // namespace weft

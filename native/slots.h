@@ -35,6 +35,19 @@ struct VnetHeader {
       __builtin_memcpy(at + sizeof begin, &offset, sizeof offset);
     }
   }
+  /// Whether the first `bytes` of it stand there already.
+  bool stands(const uint8_t* at, int32_t bytes) const {
+    uint64_t first;
+    __builtin_memcpy(&first, at, sizeof first);
+    uint32_t rest = 0;
+    if (bytes == kVnetBytes) {
+      __builtin_memcpy(&rest, at + sizeof first, sizeof rest);
+      return first == begin && rest == end;
+    }
+    uint16_t offset;
+    __builtin_memcpy(&offset, at + sizeof first, sizeof offset);
+    return first == begin && offset == static_cast<uint16_t>(end);
+  }
   VnetHeader in_buffers(uint32_t count) const { return {begin, (end & 0xffff) | count << 16}; }
 };
 

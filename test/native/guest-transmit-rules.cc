@@ -3,6 +3,8 @@
 #include "guest-driver.h"
 #include "guest-rules.h"
 
+#include <sys/mman.h>
+
 namespace {
 
 using namespace rig;
@@ -61,6 +63,40 @@ void single_buffers() {
       check_one({1, 1, 1, 1, 40, 2000, 3}, 7, length, features, header);
     }
   }
+}
+
+/// Whatever stands where a header goes, list after list, the guest reads the right one.
+void headers_that_stand() {
+  for (const size_t header : {size_t{10}, size_t{kVnetBytes}}) {
+    Rig rig(with(header == 10 ? 0 : kPlain));
+    for (int round = 0; round < 300; round++) {
+      const auto buffer = rig.guest.offer({200});
+      // For a while mostly the right ones, then mostly others.
+      const bool is_right = round % 7 == 0 ? round % 2 == 0 : round / 100 != 1;
+      for (size_t k = 0; k < header; k++) *rig.guest.at(buffer[0].address + k) = is_right ? (k == 10 ? 1 : 0) : static_cast<uint8_t>(round + k);
+      CHECK(rig.send(pattern(60)).sent == 1);
+      CHECK(rig.guest.in().collect().size() == 1);
+      const Bytes got = rig.guest.read(buffer);
+      for (size_t k = 0; k < header; k++) CHECK(got[k] == (k == 10 ? 1 : 0));
+      CHECK(part(got, header, 60) == pattern(60));
+    }
+  }
+}
+
+/// A header that stands already isn't written: here it can't be.
+void headers_left_alone() {
+  constexpr uint64_t kPage = 4096;
+  Rig rig;
+  rig.guest.skip_to(kSecondAt + 4 * kPage - kHeader);
+  const auto buffer = rig.guest.offer({200});
+  CHECK(buffer[0].address % kPage == kPage - kHeader);
+  for (size_t k = 0; k < kHeader; k++) *rig.guest.at(buffer[0].address + k) = k == 10 ? 1 : 0;
+  uint32_t bytes = kHeader;
+  uint8_t* const page = rig.guest.device->memory.find(buffer[0].address, &bytes) - (kPage - kHeader);
+  CHECK(::mprotect(page, kPage, PROT_READ) == 0);
+  CHECK(rig.send(pattern(60)).sent == 1);
+  CHECK(part(rig.guest.read(buffer), kHeader, 60) == pattern(60));
+  ::mprotect(page, kPage, PROT_READ | PROT_WRITE);
 }
 
 /// Frames that still lie in a guest's memory: from guest to guest in one copy.
@@ -278,6 +314,8 @@ void shared_ring() {
 
 const Rule kTransmitRules[] = {
     {"single buffers", single_buffers},
+    {"headers that stand", headers_that_stand},
+    {"headers left alone", headers_left_alone},
     {"from guest to guest", from_guest_to_guest},
     {"mergeable buffers", mergeable_buffers},
     {"too few buffers", too_few_buffers},
