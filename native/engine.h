@@ -83,7 +83,7 @@ class Engine {
   int32_t receive();
   int32_t receive_uring();
   int32_t receive_limit() const;
-  int32_t receive_plain();
+  int32_t receive_plain(size_t* looked);
   void receive_some(std::vector<QueueEnd*>& ends);
   void receive_carriers();
   void receive_carrier(QueueEnd& end);
@@ -120,6 +120,7 @@ class Engine {
   bool called_first_ = false;
   uint32_t looks_skipped_ = 0;
   bool lone_ = false;           // frames come one by one: this turn makes plain calls
+  uint32_t lone_row_ = 0;       // turns since the last that found nothing
   int32_t received_last_ = 0;
   static constexpr uint32_t kPiecesMax = 2048;
   iovec pieces_[kPiecesMax];

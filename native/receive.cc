@@ -8,8 +8,6 @@ namespace weft {
 
 namespace {
 constexpr uint32_t kWindowMin = 4;
-// Reads of a queue in a turn of lone frames: the second tells that it is dry.
-constexpr uint32_t kLoneReads = 2;
 // Bytes that one queue may bring into a turn beyond its first frames: the caches still hold them when they are sent. TCP between two TAPs
 // took 0.56 s of CPU a gigabyte, and 0.63 without this bound (medians of 5, 2026-11).
 constexpr uint32_t kTurnBytes = 256 << 10;
@@ -77,12 +75,17 @@ int32_t Engine::receive_limit() const {
   return limit > kBatchMax ? limit / 2 : 0;
 }
 
-int32_t Engine::receive_plain() {
+/// `looked`: how many of the ready queues were read.
+int32_t Engine::receive_plain(size_t* looked) {
   const int32_t limit = receive_limit();
   int32_t used = 0;
+  *looked = 0;
   for (QueueEnd* const end : ready_) {
+    // A lone frame is on its way before anybody looks for another.
+    if (lone_ && used > 0) break;
+    ++*looked;
     Reading reading;
-    reading.asked = std::min(asked_of(*end, static_cast<uint32_t>(limit - used)), lone_ ? kLoneReads : UINT32_MAX);
+    reading.asked = std::min(asked_of(*end, static_cast<uint32_t>(limit - used)), lone_ ? 1u : UINT32_MAX);
     if (reading.asked == 0) break;
     const int32_t first = slots_.listed();
     for (uint32_t k = 0; k < reading.asked && !reading.dry && !reading.gone; k++) {
@@ -205,13 +208,18 @@ void Engine::receive_carriers() {
 int32_t Engine::receive() {
   slots_.begin_receiving();
   if (!ready_.empty()) {
-    const int32_t used = uring_carries() ? receive_uring() : receive_plain();
+    size_t looked = 1;
+    const int32_t used = uring_carries() ? receive_uring() : receive_plain(&looked);
     if (broken_ != 0) return -broken_;
     slots_.took(used);
     // Those that ran dry leave; of those that stay another one comes first next time.
     const size_t count = ready_.size();
     ready_.erase(std::remove_if(ready_.begin(), ready_.end(), [](const QueueEnd* end) { return !end->ready; }), ready_.end());
-    if (used > 0 && ready_.size() > 1 && ready_.size() == count) std::rotate(ready_.begin(), ready_.begin() + 1, ready_.end());
+    if (used > 0 && ready_.size() > 1 && ready_.size() == count) {
+      // Behind the queue that a lone frame came from: where it goes the answer may be.
+      const size_t first = lone_ ? looked % count : 1;
+      std::rotate(ready_.begin(), ready_.begin() + static_cast<ptrdiff_t>(first), ready_.end());
+    }
   }
   // Writes that lay in the ring are down by now.
   release();

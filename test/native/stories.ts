@@ -81,6 +81,7 @@ export const LISTS: Readonly<Record<string, (answer: Record<string, unknown>) =>
   },
   files: (answer) => expect(answer).toEqual({ code: 'EMFILE', left: 0, attached: 0, ringError: 0, received: 0 }),
   budgets: (answer) => expect(answer).toEqual({ all: 50, most: 1 }),
+  crowd: (answer) => expect(answer).toEqual({ all: 50, few: true }),
   unsound: ({ waitNegative, ...answers }) => {
     expect(waitNegative).toEqual([0, 0]);
     expect(Object.keys(answers).length).toBe(16);

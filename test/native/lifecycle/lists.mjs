@@ -200,6 +200,22 @@ function budgets() {
   return { all: sum(turns), most: Math.max(...turns) };
 }
 
+/** Frames that wait behind one that came alone don't go on coming one by one. */
+function crowd() {
+  bridged();
+  budget = 1;
+  put(0, 60);
+  const turns = new Set();
+  let all = 0;
+  exchange(new Array(50).fill(0), (_start, length, port) => {
+    if (port !== 2 || length !== 60) return;
+    turns.add(i32[at.block + Block.TURN]);
+    all++;
+    budget = 512;
+  });
+  return { all, few: turns.size < 15 };
+}
+
 /** What a device that is down refuses, and a port that isn't there: every entry once, thousands in one record. */
 function refused() {
   const { handle } = native.openTap('weft-d', 1, null);
@@ -310,5 +326,5 @@ function fallback() {
   return { io: native.engineOpen(0, io), ringError: native.ringError(), received: turn() };
 }
 
-const answer = await { budgets, fallback, files, segments, sizes, windows, refused, unsound, twins }[story]();
+const answer = await { budgets, crowd, fallback, files, segments, sizes, windows, refused, unsound, twins }[story]();
 process.stdout.write(`${JSON.stringify(answer)}\n`);
