@@ -3,10 +3,15 @@
  * The process behind `weft`. Starts what `run` needs while commander still loads, the first worker's thread first since it has a core
  * of its own; then hands over to program.ts and ends with its exit code. A reader that goes away (`weft show fdb | head`) ends the command quietly.
  */
+import { setFlagsFromString } from 'node:v8';
 import { commandWord } from './command-word.ts';
 import { processIo } from './io.ts';
 
+// V8 collects up to three times, 20 to 100 ms each, once a heap has been idle for 8 s, to give a few MB back. An idle switch waits an hour.
+const REDUCE_MEMORY_AFTER_MS = 3_600_000;
+
 if (commandWord(process.argv.slice(2)) === 'run') {
+  setFlagsFromString(`--gc-memory-reducer-start-delay-ms=${REDUCE_MEMORY_AFTER_MS}`);
   (await import('../workers/pool.ts')).startEarly();
   // All at once and not waited for here: `run` imports the same modules and finds them loaded.
   void Promise.allSettled([
