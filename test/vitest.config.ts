@@ -1,6 +1,7 @@
 /**
- * Three projects in this order: unit (quick, in parallel, no devices), threads (addon and real workers), devices (TAPs, namespaces, other
- * people's programs). The last two run one file at a time, since they share devices and cores. A folder that is named nowhere is `devices`.
+ * Four projects in this order: unit (quick, in parallel, no devices), threads (addon and real workers), devices (TAPs, namespaces, other
+ * people's programs), alone (those that measure time, or take whole CPUs). Threads and devices run two files at a time: most of them
+ * wait, and each makes namespaces and folders of its own. A folder that is named nowhere is `devices`.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -8,7 +9,13 @@ import { ClosingReporter } from './reporter.ts';
 
 const UNIT = ['test/tidy.test.ts', 'test/{unit,golden,fuzz,sim}/**/*.test.ts'];
 const THREADS = ['test/{threads,native}/**/*.test.ts'];
-const ALONE = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 };
+const ALONE = [
+  'test/guests/{foreign,idle,migration}.test.ts',
+  'test/interop/{guests-bench,prometheus}.test.ts',
+  'test/netns/{bond,bond-alb,bond-monitor,bond-pair,bond-slb,churn,counting,life-cycle}.test.ts',
+];
+const PATIENT = { testTimeout: 60_000, hookTimeout: 60_000 };
+const TWO = { ...PATIENT, maxWorkers: 2 };
 
 export default defineConfig({
   root: fileURLToPath(new URL('..', import.meta.url)),
@@ -17,16 +24,17 @@ export default defineConfig({
     silent: 'passed-only',
     projects: [
       { test: { name: 'unit', include: UNIT, testTimeout: 20_000, sequence: { groupOrder: 0 } } },
-      { test: { name: 'threads', include: THREADS, ...ALONE, sequence: { groupOrder: 1 } } },
+      { test: { name: 'threads', include: THREADS, ...TWO, sequence: { groupOrder: 1 } } },
       {
         test: {
           name: 'devices',
           include: ['test/**/*.test.ts'],
-          exclude: [...UNIT, ...THREADS],
-          ...ALONE,
+          exclude: [...UNIT, ...THREADS, ...ALONE],
+          ...TWO,
           sequence: { groupOrder: 2 },
         },
       },
+      { test: { name: 'alone', include: ALONE, ...PATIENT, fileParallelism: false, sequence: { groupOrder: 3 } } },
     ],
   },
 });
