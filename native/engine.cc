@@ -16,7 +16,7 @@ constexpr int kEventsMax = 128;
 constexpr uint32_t kLookEvery = 8;
 // Ready queues up to which a plain read of each is quicker than one call for all.
 constexpr size_t kLoneMax = 4;
-// Turns in a row that may bring one frame each, before one looks whether there are more.
+// Lone turns in a row that may bring a frame, before one looks whether there are more: a question, its answer, and both once more.
 constexpr uint32_t kLoneRowMax = 4;
 constexpr uint64_t kControlKey = 0;
 }  // namespace
@@ -213,7 +213,7 @@ int32_t Engine::turn() {
     if (wait_ms > 0) read_clock(kCellNowNs);
   }
   received_last_ = ready_.empty() && called_.empty() && polled_.empty() ? 0 : receive();
-  lone_row_ = received_last_ == 0 ? 0 : lone_row_ + 1;
+  lone_row_ = lone_ && received_last_ > 0 ? lone_row_ + 1 : 0;
   return received_last_;
 }
 

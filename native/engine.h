@@ -24,6 +24,7 @@ struct Reading {
   uint32_t bytes = 0;
   bool dry = false;   // a read found nothing
   bool gone = false;  // the device behind the descriptor is no more
+  bool bad = false;   // a frame that the kernel could not hand over; there may be more behind it
 };
 
 /// A queue of a device, served by this worker as one port: a TAP's, read and written by the engine, or a carrier's.
@@ -119,8 +120,8 @@ class Engine {
   bool yields_ = false;        // TAPs leave room for carriers in the next
   bool called_first_ = false;
   uint32_t looks_skipped_ = 0;
-  bool lone_ = false;           // frames come one by one: this turn makes plain calls
-  uint32_t lone_row_ = 0;       // turns since the last that found nothing
+  bool lone_ = false;           // frames come one by one: this turn makes plain calls, and reads TAPs up to the first frame
+  uint32_t lone_row_ = 0;       // lone turns in a row that found a frame
   int32_t received_last_ = 0;
   static constexpr uint32_t kPiecesMax = 2048;
   iovec pieces_[kPiecesMax];

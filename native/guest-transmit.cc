@@ -15,10 +15,10 @@ constexpr int kLockTries = 512;
 constexpr int32_t kSegmentsMax = 256;
 // Buffers that one frame may be spread over; the guest's stack takes far fewer.
 constexpr int32_t kBuffersMax = 256;
-// Lists that are sent without a look at the headers that stand in the buffers, after one with others.
-constexpr int32_t kBlindLists = 64;
+// Stretches of frames without a look at the headers in their buffers, after one where others stood: such a look then costs a line more.
+constexpr int32_t kBlindMax = 64;
 // Of each piece and buffer, before the first is copied: the processor asks for what follows by itself. 9,000 B between guests that run DPDK
-// took 585 ns a frame, and 540 with it (medians of 4, 2026-11); more did not help.
+// took 588 ns a frame, and 540 with it (medians of 4 and 3, `guests-9000` of bench/guests, 2026-11); more did not help.
 constexpr uint32_t kAheadBytes = 192;
 constexpr uint32_t kLineBytes = 64;
 
@@ -60,9 +60,9 @@ void GuestCarrier::transmit_some(Slots& slots, const int32_t* entries, int32_t c
 
 /// Frames that need no finishing into buffers that hold one each: how many of the first. Three loops, as in guest-receive.cc.
 ///
-/// A header that stands in its buffer already is left there: most guests ask for none of what it could say and leave the line alone, which
-/// both sides then keep in their caches. Written, it would go there and back with every frame (64 B: 19.7 instead of 18.9 million frames
-/// a second with the CPUs near each other; 512 B: 7.4 instead of 5.5 with them far apart).
+/// A header that stands in its buffer already is left there: guests that run DPDK and ask for none of what it could say leave its line alone,
+/// and both sides keep that in their caches. Written, it would go there and back with every frame (512 B: 13.1 instead of 12.7 million
+/// frames a second, medians of 3, and 7.4 instead of 5.5 with the CPUs far apart, 2026-11, `guests-512` of bench/guests).
 int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32_t count) {
   GuestRing& ring = *sink_;
   const uint32_t waiting = ring.waiting();
@@ -70,7 +70,7 @@ int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32
   const int32_t most = std::min(count, static_cast<int32_t>(waiting));
   uint16_t ids[kBatchMax];
   uint8_t* to[kBatchMax];
-  const bool looks = blind_ == 0;
+  const bool looks = blind_left_ == 0;
   int32_t good = 0;
   for (; good < most; good++) {
     ids[good] = ring.id_at(static_cast<uint32_t>(good));
@@ -124,10 +124,10 @@ int32_t GuestCarrier::copy_out_plain(Slots& slots, const int32_t* entries, int32
     }
     ring.give_back(ids[k], length + static_cast<uint32_t>(header_));
   }
-  if (!looks) {
-    blind_--;
+  if (!looks && good > 0) {
+    blind_left_--;
   } else if (stood < good) {
-    blind_ = kBlindLists;
+    blind_left_ = kBlindMax;
   }
   ring.pass(static_cast<uint32_t>(good));
   return good;
@@ -194,8 +194,11 @@ int32_t GuestCarrier::put_pieces(const VnetHeader& vnet, const Range* pieces, in
   for (int32_t k = 0; k < count; k++) {
     for (uint32_t n = 0; n < std::min(pieces[k].bytes, kAheadBytes); n += kLineBytes) __builtin_prefetch(pieces[k].at + n);
   }
-  for (int32_t k = 0; k < buffers_count; k++) {
-    for (uint32_t n = 0; n < std::min(buffers[k].bytes, kAheadBytes); n += kLineBytes) __builtin_prefetch(buffers[k].at + n, 1);
+  uint32_t covered = 0;
+  for (int32_t k = 0; k < buffers_count && covered < total; k++) {
+    const uint32_t written = std::min(buffers[k].bytes, total - covered);
+    for (uint32_t n = 0; n < std::min(written, kAheadBytes); n += kLineBytes) __builtin_prefetch(buffers[k].at + n, 1);
+    covered += written;
   }
   const VnetHeader whole = vnet.in_buffers(static_cast<uint32_t>(chains_count));
   uint8_t header[kVnetBytes];

@@ -105,7 +105,7 @@ class GuestCarrier : public Carrier {
   GuestRing* sink_ = nullptr;
   bool shared_ = false;  // other workers send through the same ring
   int32_t owner_ = 0;    // what this worker writes into a lock
-  int32_t blind_ = 0;    // lists that are sent without a look at the headers in the buffers, still
+  int32_t blind_left_ = 0;  // stretches of plain frames that are still copied without a look at the headers in their buffers
 };
 
 }  // namespace weft

@@ -1,4 +1,5 @@
-// The receiving half of a turn: reads every ready queue into large buffers, up to its window, and lists what came.
+// The receiving half of a turn: reads every ready queue into large buffers, up to its window, and lists what came; in a lone turn, TAPs up
+// to the first frame.
 #include "engine.h"
 
 #include <algorithm>
@@ -40,6 +41,8 @@ void Engine::take_result(QueueEnd& end, int32_t slot, int32_t result, Reading& r
     reading.dry = true;
   } else if (result == -EBADFD || result == -EBADF) {
     reading.gone = true;
+  } else {
+    reading.bad = true;
   }
 }
 
@@ -62,7 +65,9 @@ void Engine::settle_window(QueueEnd& end, const Reading& reading) {
     return;
   }
   if (reading.got < reading.asked / 2) end.window = std::max(kWindowMin, reading.asked / 2);
-  if (!end.dry && (reading.dry || reading.gone || reading.got == 0)) end.ready = false;
+  // Epoll names a queue once only: behind a frame that could not be read there may be others, unless that goes on for ever.
+  const bool goes_on = reading.bad && !reading.dry && !reading.gone && end.dry_turns < kLingerTurns;
+  if (!end.dry && !goes_on && (reading.dry || reading.gone || reading.got == 0)) end.ready = false;
   // A device that is gone answers errors for ever: out of the set, so that it can't wake us again.
   if (reading.gone) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, end.fd, nullptr);
 }
@@ -81,7 +86,7 @@ int32_t Engine::receive_plain(size_t* looked) {
   int32_t used = 0;
   *looked = 0;
   for (QueueEnd* const end : ready_) {
-    // A lone frame is on its way before anybody looks for another.
+    // A lone frame is on its way before another TAP is looked at.
     if (lone_ && used > 0) break;
     ++*looked;
     Reading reading;

@@ -35,12 +35,13 @@ struct VnetHeader {
       __builtin_memcpy(at + sizeof begin, &offset, sizeof offset);
     }
   }
-  /// Whether the first `bytes` of it stand there already.
+  /// Whether the first `bytes` of it stand there already. A device should not read what is for writing (virtio 1.2, section 2.7.5.1): here
+  /// it only decides whether the same bytes are written once more.
   bool stands(const uint8_t* at, int32_t bytes) const {
     uint64_t first;
     __builtin_memcpy(&first, at, sizeof first);
-    uint32_t rest = 0;
     if (bytes == kVnetBytes) {
+      uint32_t rest;
       __builtin_memcpy(&rest, at + sizeof first, sizeof rest);
       return first == begin && rest == end;
     }

@@ -1,7 +1,7 @@
 /**
  * Four projects in this order: unit (quick, in parallel, no devices), threads (addon and real workers), devices (TAPs, namespaces, other
  * people's programs), alone (those that measure time, or take whole CPUs). Threads and devices run two files at a time: most of them
- * wait, and each makes namespaces and folders of its own. A folder that is named nowhere is `devices`.
+ * wait, and makes namespaces and folders of its own. A folder that is named nowhere is `devices`.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -10,9 +10,9 @@ import { ClosingReporter } from './reporter.ts';
 const UNIT = ['test/tidy.test.ts', 'test/{unit,golden,fuzz,sim}/**/*.test.ts'];
 const THREADS = ['test/{threads,native}/**/*.test.ts'];
 const ALONE = [
-  'test/guests/{foreign,idle,migration}.test.ts',
+  'test/guests/{foreign,idle,migration,queues}.test.ts',
   'test/interop/{guests-bench,prometheus}.test.ts',
-  'test/netns/{bond,bond-alb,bond-monitor,bond-pair,bond-slb,churn,counting,life-cycle}.test.ts',
+  'test/netns/{bond,bond-alb,bond-monitor,bond-pair,bond-slb,churn,control-devices,counting,life-cycle}.test.ts',
 ];
 const PATIENT = { testTimeout: 60_000, hookTimeout: 60_000 };
 const TWO = { ...PATIENT, maxWorkers: 2 };

@@ -11,7 +11,7 @@ import type { Daemon } from '../netns/daemon.ts';
 import { bridge, Lab, REAL, until } from '../netns/lab.ts';
 
 const GUESTS_COUNT = 16;
-const WATCH_SECONDS = 5;
+const WATCH_SECONDS = 9;
 /** Share of a core, all threads of the daemon together. */
 const CPU_MAX = 0.01;
 const WAKE_MS_MAX = 5;

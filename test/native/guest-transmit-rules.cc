@@ -28,6 +28,9 @@ Options with(uint64_t features, uint32_t size = 64) {
   return options;
 }
 
+model::Spec super_frame(size_t payload);
+int32_t make_super(Worker& worker, const model::Spec& spec, uint16_t gso, int32_t number = 0);
+
 uint16_t buffers_of(const Bytes& got) { return static_cast<uint16_t>(got[10] | got[11] << 8); }
 Bytes part(const Bytes& bytes, size_t from, size_t count) {
   return Bytes(bytes.begin() + static_cast<std::ptrdiff_t>(from), bytes.begin() + static_cast<std::ptrdiff_t>(from + count));
@@ -71,14 +74,35 @@ void headers_that_stand() {
     Rig rig(with(header == 10 ? 0 : kPlain));
     for (int round = 0; round < 300; round++) {
       const auto buffer = rig.guest.offer({200});
-      // For a while mostly the right ones, then mostly others.
+      // For a while mostly the right ones, then mostly others, in one byte.
       const bool is_right = round % 7 == 0 ? round % 2 == 0 : round / 100 != 1;
-      for (size_t k = 0; k < header; k++) *rig.guest.at(buffer[0].address + k) = is_right ? (k == 10 ? 1 : 0) : static_cast<uint8_t>(round + k);
+      for (size_t k = 0; k < header; k++) *rig.guest.at(buffer[0].address + k) = k == 10 ? 1 : 0;
+      if (!is_right) *rig.guest.at(buffer[0].address + static_cast<size_t>(round) % header) = 3;
       CHECK(rig.send(pattern(60)).sent == 1);
       CHECK(rig.guest.in().collect().size() == 1);
       const Bytes got = rig.guest.read(buffer);
       for (size_t k = 0; k < header; k++) CHECK(got[k] == (k == 10 ? 1 : 0));
       CHECK(part(got, header, 60) == pattern(60));
+    }
+  }
+}
+
+/// A frame with something to say into a buffer where the header of one without stands, and the other way round.
+void headers_that_stood_for_others() {
+  for (const bool says_first : {false, true}) {
+    Rig rig(with(kPlain | bit(virtio::kFeatureMergeable)));
+    for (const bool says : {says_first, !says_first}) {
+      rig.guest.skip_to(kSecondAt);
+      const auto buffer = rig.guest.offer({4000});
+      if (says == says_first) {
+        for (size_t k = 0; k < kHeader; k++) *rig.guest.at(buffer[0].address + k) = k == 10 ? 1 : 0;
+      }
+      const int32_t entry = says ? make_super(rig.worker, super_frame(3000), 1448) : rig.worker.make(pattern(60));
+      CHECK(rig.worker.transmit(*rig.carrier, {entry}).sent == 1);
+      CHECK(rig.guest.in().collect().size() == 1);
+      const Bytes got = rig.guest.read(buffer);
+      CHECK(buffers_of(got) == 1);
+      CHECK((got[1] != 0) == says && (got[4] != 0) == says);
     }
   }
 }
@@ -228,7 +252,7 @@ model::Spec super_frame(size_t payload) {
   return spec;
 }
 
-int32_t make_super(Worker& worker, const model::Spec& spec, uint16_t gso, int32_t number = 0) {
+int32_t make_super(Worker& worker, const model::Spec& spec, uint16_t gso, int32_t number) {
   const int32_t slot = worker.make(model::super_of(spec), number);
   int32_t* const facts = worker.facts(slot);
   facts[kFactGso] = spec.gso_type() | gso << 16;
@@ -315,6 +339,7 @@ void shared_ring() {
 const Rule kTransmitRules[] = {
     {"single buffers", single_buffers},
     {"headers that stand", headers_that_stand},
+    {"headers that stood for others", headers_that_stood_for_others},
     {"headers left alone", headers_left_alone},
     {"from guest to guest", from_guest_to_guest},
     {"mergeable buffers", mergeable_buffers},
