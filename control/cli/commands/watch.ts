@@ -1,6 +1,7 @@
 /**
  * `weft events`, `weft capture` and `weft top`: commands that go on until they are interrupted or the daemon goes.
  */
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -158,8 +159,8 @@ async function capture(context: Context, text: string, options: CaptureOptions, 
   try {
     for await (const piece of stream) {
       reader.push(piece as Buffer);
-      if (target !== null && !target.write(piece as Buffer))
-        await new Promise((resolve) => target.once('drain', resolve));
+      // Rejects when the file says what is wrong with it; once it has, `stream` is gone and ends the loop.
+      if (target?.writable === true && !target.write(piece as Buffer)) await once(target, 'drain');
     }
   } catch (error) {
     if (!interrupted) throw captureError(error as NodeJS.ErrnoException);
@@ -176,6 +177,10 @@ async function ended(target: NodeJS.WritableStream): Promise<void> {
 }
 
 function captureError(error: NodeJS.ErrnoException): WeftError {
+  if (error.code === 'ENOSPC') {
+    const hint = 'what was written until then can be read; --snap-length 128 keeps heads only, --count ends in time';
+    return new WeftError('unwritable-file', error.message, { cause: error, hint });
+  }
   if (error.syscall === 'open' || error.syscall === 'write')
     return new WeftError('unwritable-file', error.message, { cause: error });
   return new WeftError('connection', `the capture broke off: ${error.message}`, { cause: error });

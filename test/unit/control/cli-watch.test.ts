@@ -96,6 +96,14 @@ describe('weft capture', () => {
     expect(await done).toMatchObject({ code: 1, err: expect.stringContaining('ENOENT') });
   });
 
+  it('says so when the disk is full, and ends', async () => {
+    const { done, capture } = await captureOf(['web', '-w', '/dev/full']);
+    for (let k = 0; k < 200; k++) capture.give({ ...frame('in'), originalBytes: 9000, bytes: new Uint8Array(9000) });
+    const { code, err } = await done;
+    expect(code).toBe(1);
+    expect(err).toMatch(/ENOSPC: no space left on device, write\n.*--snap-length/);
+  });
+
   it('of an unknown port is refused', async () => {
     expect(await weft(rig, 'capture nope')).toMatchObject({
       code: 2,
