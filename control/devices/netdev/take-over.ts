@@ -17,7 +17,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { DeviceError } from '../../errors.ts';
@@ -174,7 +174,8 @@ export class TakeOver {
     mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
     const descriptor = openSync(`${file}.new`, 'w', 0o600);
     try {
-      writeSync(descriptor, JSON.stringify(taken));
+      // Unlike writeSync, wholly or with an error: a full disk takes a part first.
+      writeFileSync(descriptor, JSON.stringify(taken));
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
