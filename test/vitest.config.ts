@@ -11,7 +11,7 @@ const UNIT = ['test/tidy.test.ts', 'test/{unit,golden,fuzz,sim}/**/*.test.ts'];
 const THREADS = ['test/{threads,native}/**/*.test.ts'];
 const ALONE = [
   'test/guests/{foreign,idle,migration,queues}.test.ts',
-  'test/interop/{guests-bench,prometheus}.test.ts',
+  'test/interop/{bond-lacp,guests-bench,prometheus}.test.ts',
   'test/netns/{bond,bond-alb,bond-monitor,bond-pair,bond-slb,churn,control-devices,counting,life-cycle}.test.ts',
 ];
 const PATIENT = { testTimeout: 60_000, hookTimeout: 60_000 };
