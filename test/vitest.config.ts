@@ -1,7 +1,7 @@
 /**
  * Four projects in this order: unit (quick, in parallel, no devices), threads (addon and real workers), devices (TAPs, namespaces, other
- * people's programs), alone (those that measure time, or take whole CPUs). Threads and devices run two files at a time: most of them
- * wait, and makes namespaces and folders of its own. A folder that is named nowhere is `devices`.
+ * people's programs), alone (those that measure milliseconds, or take whole CPUs). Threads and devices run two files at a time: most
+ * of them wait, in namespaces and folders of their own. A folder that is named nowhere is `devices`.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';

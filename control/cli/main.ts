@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 /**
- * The process behind `weft`. Starts what `run` needs while commander still loads, the first worker's thread first since it has a core
- * of its own; sets a flag of V8's for all of its heaps; then hands over to program.ts and ends with its exit code. A reader that goes away (`weft show fdb | head`) ends the command quietly.
+ * The process behind `weft`. Sets a flag of V8's for all heaps of `run`, and starts what that needs while commander still loads, the first
+ * worker's thread first since it has a core of its own; then hands over to program.ts and ends with its exit code. A reader that goes away
+ * (`weft show fdb | head`) ends the command quietly.
  */
 import { setFlagsFromString } from 'node:v8';
 import { commandWord } from './command-word.ts';
 import { processIo } from './io.ts';
 
 // Once a heap has been idle for 8 s, V8 collects up to three times to give some MB back: most of what an idle switch took (`idle-cpu` of
-// bench/system: 1.4 % of a core, without 0.3 %, 2026-11). Here it waits an hour; what is allocated is collected as ever.
+// bench/system: 1.4 % of a core with 1,000 TAPs, 0.2 % without, 2026-11). Here it waits an hour; what is allocated is collected as ever.
 const REDUCE_MEMORY_AFTER_MS = 3_600_000;
 
 if (commandWord(process.argv.slice(2)) === 'run') {
