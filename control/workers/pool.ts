@@ -51,6 +51,8 @@ export interface WorkerStatus {
 export const EAGAIN_RESULT = -11;
 /** Until then the start has the machine for itself. */
 const SPARE_AFTER_MS = 150;
+/** How long the end waits for a thread that is still loading; usually it takes 0.1 to 0.3 s. */
+const LOAD_MS_MAX = 5000;
 
 let early: Piscina | null = null;
 
@@ -153,6 +155,8 @@ export class WorkerPool {
     await this.#started;
     this.#closing = true;
     await this.orderAll({ type: 'stop' });
+    // Node ends the whole process when a thread is ended in the middle of loading a module.
+    if (this.#spare !== null) await within(this.#spare.ready, LOAD_MS_MAX);
     this.#spare?.abort.abort();
     await this.#piscina.destroy();
     for (const thread of this.#serving) thread?.orders.close();
@@ -246,6 +250,7 @@ export class WorkerPool {
     thread.waiting.clear();
     // Who orders something from now on hears at once that nobody is there.
     if (thread.index !== null) this.#serving[thread.index] = null;
+    if (thread.index === null) thread.markReady();
     if (this.#closing) return;
     if (starting !== undefined) {
       starting.reject(new Error(reason));
@@ -282,6 +287,13 @@ export class WorkerPool {
 
 function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Resolves with `promise`, or after so many milliseconds. */
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
 }
 
 /** The compiled worker: threads need JavaScript, also when control runs from source under a test. */
