@@ -11,7 +11,6 @@ namespace weft {
 using namespace virtio;
 
 namespace {
-constexpr int32_t kLineBytes = 64;
 // Of a virtio_net_hdr's first 8 bytes: NEEDS_CSUM, and the GSO type.
 constexpr uint64_t kOffloadMask = 0xff01;
 }  // namespace

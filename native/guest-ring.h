@@ -46,6 +46,8 @@ constexpr int kFeatureVersion1 = 32;
 constexpr uint64_t kFeaturesOffload = uint64_t{1} << kFeatureChecksum | uint64_t{0xf} << 11 | uint64_t{1} << 56;
 }  // namespace virtio
 
+inline constexpr int32_t kLineBytes = 64;  // of the processors' caches
+
 /// What gathering a chain of descriptors came to. Handed on by address: returned it would be put together of halves that were just stored,
 /// and such a load waits until every store before it is in the cache, frames and all (a sixth of the worker's time at 9,000 B, 2026-11).
 struct Chain {
@@ -116,7 +118,7 @@ class GuestRing {
 
   /// HOT: asks for the lines of the next `count` used entries, which the guest has read last.
   void expect_back(uint32_t count) const {
-    constexpr uint32_t kPerLine = 64 / sizeof(virtio::UsedEntry);
+    constexpr uint32_t kPerLine = kLineBytes / sizeof(virtio::UsedEntry);
     for (uint32_t k = 0; k < count + kPerLine - 1; k += kPerLine) __builtin_prefetch(&used_->ring[(used_index_ + k) & mask()], 1);
   }
   /// HOT: writes a used entry, not yet visible.

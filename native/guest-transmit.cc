@@ -20,7 +20,6 @@ constexpr int32_t kBlindMax = 64;
 // Of each piece and buffer, before the first is copied: the processor asks for what follows by itself. 9,000 B between guests that run DPDK
 // took 588 ns a frame, and 540 with it (medians of 4 and 3, `guests-9000` of bench/guests, 2026-11); more did not help.
 constexpr uint32_t kAheadBytes = 192;
-constexpr uint32_t kLineBytes = 64;
 
 }  // namespace
 

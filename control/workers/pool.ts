@@ -250,7 +250,7 @@ export class WorkerPool {
     thread.waiting.clear();
     // Who orders something from now on hears at once that nobody is there.
     if (thread.index !== null) this.#serving[thread.index] = null;
-    if (thread.index === null) thread.markReady();
+    else thread.markReady();
     if (this.#closing) return;
     if (starting !== undefined) {
       starting.reject(new Error(reason));

@@ -177,12 +177,13 @@ async function ended(target: NodeJS.WritableStream): Promise<void> {
 }
 
 function captureError(error: NodeJS.ErrnoException): WeftError {
-  if (error.code === 'ENOSPC') {
+  if (error.syscall === 'open' || error.syscall === 'write') {
     const hint = 'what was written until then can be read; --snap-length 128 keeps heads only, --count ends in time';
-    return new WeftError('unwritable-file', error.message, { cause: error, hint });
+    return new WeftError('unwritable-file', error.message, {
+      cause: error,
+      ...(error.code === 'ENOSPC' ? { hint } : {}),
+    });
   }
-  if (error.syscall === 'open' || error.syscall === 'write')
-    return new WeftError('unwritable-file', error.message, { cause: error });
   return new WeftError('connection', `the capture broke off: ${error.message}`, { cause: error });
 }
 
