@@ -17,6 +17,9 @@ const HOP_FRAMES = 5;
 const UP_MS = 100;
 /** Five pings go in a second; how long to wait for answers that should come, and for those that should not. */
 const PING_SECONDS = { reaches: 3, silence: 1 } as const;
+/** How many pings, and how many seconds apart. */
+const FEW = { count: 5, apart: 0.2 };
+const MANY = { count: 100, apart: 0.005 };
 const SEND_RAW = `import socket,sys
 s=socket.socket(socket.AF_PACKET,socket.SOCK_RAW)
 s.bind((sys.argv[1],0))
@@ -44,12 +47,13 @@ export class Steps {
   async all(seconds: number, quiet: boolean): Promise<Findings> {
     const stop = await this.#listen();
     try {
-      const roundTrip = await this.#reaches('red1', 'red2');
+      await this.#reaches('red1', 'red2');
       await this.#isApart('red1', 'blue1', quiet);
       await this.#hops('red1', 'blue1');
       await this.#reaches('blue1', 'blue2');
       await this.#cannotReach('blue2', 'red2');
       const throughput = await this.#stream('red1', 'red2', seconds);
+      const roundTrip = await this.#quickest('red1', 'red2');
       const seen = await readSwitch(this.#client, this.#stand.metricsUrl);
       this.#expect('metrics can be scraped', seen.metrics.sample.length > 0, seen.metrics.url);
       return { ...seen, expectations: this.#expectations, roundTrip, throughput };
@@ -78,26 +82,31 @@ export class Steps {
     return async () => void (await Promise.all(stops.map((stop) => stop())));
   }
 
-  /** The quickest of five round trips in milliseconds, or null when none came back within so many seconds. */
-  async #ping(from: Host, to: Host, seconds: number): Promise<number | null> {
+  /** The quickest of some round trips in milliseconds, or null when none came back within so many seconds. */
+  async #ping(from: Host, to: Host, seconds: number, { count, apart } = FEW): Promise<number | null> {
     if (!this.#hasPing) {
       const args = [compiled('demo/tcp-host.js'), 'probe', to.address, String(TCP_PORT + 1)];
       const probed = await this.#runner.in(namespaceOf(from), process.execPath, args);
       return probed.exitCode === 0 ? (JSON.parse(probed.stdout) as { milliseconds: number }).milliseconds : null;
     }
-    const args = ['-n', '-q', '-c', '5', '-i', '0.2', '-W', '1', '-w', String(seconds), to.address];
+    const args = ['-n', '-q', '-c', String(count), '-i', String(apart), '-W', '1', '-w', String(seconds), to.address];
     const pinged = await this.#runner.in(namespaceOf(from), 'ping', args);
     // One answer is an answer, whatever ping's exit code makes of the others.
     const quickest = /= ([\d.]+)\//.exec(pinged.stdout)?.[1];
     return quickest === undefined ? null : Number(quickest);
   }
 
-  async #reaches(from: HostName, to: HostName): Promise<Findings['roundTrip']> {
+  /** Once the switch has run for a while: its first frames meet code that is not optimised yet. */
+  async #quickest(from: HostName, to: HostName): Promise<Findings['roundTrip']> {
+    const milliseconds = await this.#ping(HOSTS[from], HOSTS[to], PING_SECONDS.reaches, MANY);
+    return milliseconds === null ? null : { from, to, milliseconds };
+  }
+
+  async #reaches(from: HostName, to: HostName): Promise<void> {
     const milliseconds = await this.#ping(HOSTS[from], HOSTS[to], PING_SECONDS.reaches);
     const detail =
       milliseconds === null ? 'no answer' : `answers in ${milliseconds.toFixed(3)} ms (VLAN ${HOSTS[to].vlan})`;
     this.#expect(`${from} reaches ${to}`, milliseconds !== null, detail);
-    return milliseconds === null ? null : { from, to, milliseconds };
   }
 
   async #cannotReach(from: HostName, to: HostName, how = ''): Promise<void> {
