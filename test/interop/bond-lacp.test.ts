@@ -252,10 +252,12 @@ describeNeeds({ ...REAL, tools: TOOLS }, '802.3ad with Open vSwitch', () => {
     const [near, other] = first === 'm0' ? ['f0', 'm1'] : ['f1', 'm0'];
     expect(memberRow(row, other)).toMatchObject({ state: 'standby', link: true });
     expect(lacpOf(row, other).aggregator).not.toBe(lacpOf(row, first!).aggregator);
+    await stand.answers();
     expect(await stand.h.ping(OVS_ADDRESS, { count: 10 })).toBe(10);
     await ip(stand.lab, 'far', 'link', 'set', near, 'down');
     try {
       expect(carrying(await untilBond(stand.daemon, (found) => carrying(found).join() === other))).toEqual([other]);
+      await stand.answers();
       expect(await stand.h.ping(OVS_ADDRESS, { count: 10 })).toBe(10);
     } finally {
       await ip(stand.lab, 'far', 'link', 'set', near, 'up');

@@ -130,6 +130,15 @@ export class LacpStand {
     this.#told = wanted;
   }
 
+  /**
+   * Waits until Open vSwitch forwards as the links now are: its bond says so before its flows, which are made anew from time to time, do it.
+   * Until then it may answer by a link that is gone.
+   */
+  async answers(ms = TOGETHER_MS): Promise<void> {
+    const ping = () => this.h.ping(OVS_ADDRESS, { count: 1, wait: 1 });
+    if ((await until(ping, (answers) => answers === 1, ms)) !== 1) throw new Error('Open vSwitch answers no ping');
+  }
+
   /** Waits until both sides carry on just these links. Throws with what they say when they don't. */
   async together(names: readonly string[] = MEMBERS, ms = TOGETHER_MS): Promise<BondRow> {
     const theirs = await until(
@@ -143,6 +152,7 @@ export class LacpStand {
       const ours = row.members.map(({ name, state, reason, lacp }) => [name, state, reason, lacp?.receive, lacp?.mux]);
       throw new Error(`they are not together: ${JSON.stringify({ ours, theirs })}`);
     }
+    await this.answers(ms);
     return row;
   }
 
