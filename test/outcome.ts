@@ -10,6 +10,17 @@ export interface Skipped {
   readonly note: string | undefined;
 }
 
+/** A test that failed and then passed. */
+export interface Retried {
+  readonly titles: readonly string[];
+  readonly file: string;
+  /** What it said when it failed. */
+  readonly why: string;
+}
+
+/** More such tests than this in a run are no chance. */
+export const RETRIED_MAX = 3;
+
 export interface Totals {
   readonly passed: number;
   readonly failed: number;
@@ -51,6 +62,11 @@ export function skipLines(all: readonly Skipped[]): string[] {
 /** The skips that fail a run with WEFT_REQUIRE=packages: all but the excused ones. */
 export function forbiddenSkips(all: readonly Skipped[]): Skipped[] {
   return all.filter((skipped) => !isExcused(reasonOf(skipped) ?? ''));
+}
+
+/** One line per test that needed a further try, with the first line of what failed. */
+export function retriedLines(all: readonly Retried[]): string[] {
+  return all.map(({ file, titles, why }) => `  ${file} > ${titles.join(' > ')}: ${why.split('\n', 1)[0]}`);
 }
 
 export function closingLine({ passed, failed, skipped }: Totals): string {

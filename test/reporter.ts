@@ -1,9 +1,18 @@
 /**
- * Ends a vitest run with what the default reporter leaves out: every skipped test's reason, and the line `N passed, N failed, N skipped`.
- * With WEFT_REQUIRE=packages a skip that installed packages should have prevented is a failure.
+ * Ends a vitest run with what the default reporter leaves out: every skipped test's reason, every test that passed only when it was tried
+ * again, and the line `N passed, N failed, N skipped`. With WEFT_REQUIRE=packages a skip that installed packages should have prevented is a failure.
  */
 import type { Reporter, SerializedError, TestCase, TestModule, TestSuite, Vitest } from 'vitest/node';
-import { closingLine, forbiddenSkips, reasonOf, type Skipped, skipLines } from './outcome.ts';
+import {
+  closingLine,
+  forbiddenSkips,
+  RETRIED_MAX,
+  type Retried,
+  reasonOf,
+  retriedLines,
+  type Skipped,
+  skipLines,
+} from './outcome.ts';
 
 function titlesOf(test: TestCase): string[] {
   const titles = [test.name];
@@ -43,12 +52,15 @@ export class ClosingReporter implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const skipped: Skipped[] = [];
+    const retried: Retried[] = [];
     let passed = 0;
     let failed = unhandled.length;
     for (const module of modules) {
       failed += setupFailures(module);
       for (const test of module.children.allTests()) {
-        const { state } = test.result();
+        const { state, errors } = test.result();
+        if (test.diagnostic()?.flaky)
+          retried.push({ titles: titlesOf(test), file: module.relativeModuleId, why: errors?.[0]?.message ?? '' });
         if (state === 'passed') passed++;
         else if (state === 'failed') failed++;
         else skipped.push({ titles: titlesOf(test), file: module.relativeModuleId, note: noteOf(test) });
@@ -64,6 +76,12 @@ export class ClosingReporter implements Reporter {
       process.exitCode = 1;
     }
     failed += forbidden.length;
+    if (retried.length > 0) this.print(`\nFailed, and passed when tried again:\n${retriedLines(retried).join('\n')}\n`);
+    if (retried.length > RETRIED_MAX) {
+      this.print(`more than ${RETRIED_MAX}: the run has failed\n`);
+      process.exitCode = 1;
+      failed++;
+    }
     this.print(`\n${closingLine({ passed, failed, skipped: skipped.length - forbidden.length })}\n`);
   }
 }

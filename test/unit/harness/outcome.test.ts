@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { closingLine, forbiddenSkips, isExcused, reasonOf, type Skipped, skipLines } from '../../outcome.ts';
+import {
+  closingLine,
+  forbiddenSkips,
+  isExcused,
+  reasonOf,
+  retriedLines,
+  type Skipped,
+  skipLines,
+} from '../../outcome.ts';
 
 function skipped(note: string | undefined, ...titles: string[]): Skipped {
   return { titles, file: 'test/netns/ping.test.ts', note };
@@ -48,4 +56,9 @@ it('lists a reason once, with count and files, most tests first', () => {
 
 it('closes with one plain line', () => {
   expect(closingLine({ passed: 3, failed: 0, skipped: 2 })).toBe('3 passed, 0 failed, 2 skipped');
+});
+
+it('names a test that needed a further try, with the first line of why', () => {
+  const retried = { titles: ['a bond', 'carries'], file: 'test/netns/bond.test.ts', why: 'expected 9 to be 10\nat …' };
+  expect(retriedLines([retried])).toEqual(['  test/netns/bond.test.ts > a bond > carries: expected 9 to be 10']);
 });
