@@ -4,6 +4,7 @@
 import { randomInt } from 'node:crypto';
 import { relative } from 'node:path';
 import { afterAll, expect, onTestFailed } from 'vitest';
+import { getCurrentTest } from 'vitest/suite';
 
 export { randomFrom } from './random.ts';
 
@@ -28,9 +29,9 @@ export function seedLine(name: string, seed: number, file: string): string {
  */
 export function seedFor(name: string): number {
   const seed = chooseSeed(process.env.WEFT_SEED);
-  const { testPath, currentTestName } = expect.getState();
+  const { testPath } = expect.getState();
   const tell = () => console.error(seedLine(name, seed, relative(process.cwd(), testPath ?? '')));
-  if (currentTestName === undefined) afterAll(tell);
+  if (getCurrentTest() === undefined) afterAll(tell);
   else onTestFailed(tell);
   return seed;
 }

@@ -1,13 +1,15 @@
 /**
- * Four projects in this order: unit (quick, in parallel, no devices), threads (addon and real workers), devices (TAPs, namespaces, other
- * people's programs), alone (those that measure milliseconds, or take whole CPUs). Threads and devices run two files at a time: most
- * of them wait, in namespaces and folders of their own. A folder that is named nowhere is `devices`.
+ * Four projects in this order: unit (quick, in parallel, no devices, modules loaded once for all files of a worker), threads (addon and real
+ * workers), devices (TAPs, namespaces, other people's programs), alone (those that measure milliseconds, or take whole CPUs). Threads and
+ * devices run two files at a time: most of them wait, in namespaces and folders of their own. A folder that is named nowhere is `devices`.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { ClosingReporter } from './reporter.ts';
 
 const UNIT = ['test/tidy.test.ts', 'test/{unit,golden,fuzz,sim}/**/*.test.ts'];
+/** Loading is a third of their time; vitest would leave a CPU idle besides. */
+const QUICK = { testTimeout: 20_000, isolate: false, maxWorkers: '100%' };
 const THREADS = ['test/{threads,native}/**/*.test.ts'];
 const ALONE = [
   'test/guests/{foreign,idle,migration,queues}.test.ts',
@@ -27,7 +29,7 @@ export default defineConfig({
     reporters: ['default', new ClosingReporter()],
     silent: 'passed-only',
     projects: [
-      { test: { name: 'unit', include: UNIT, testTimeout: 20_000, sequence: { groupOrder: 0 } } },
+      { test: { name: 'unit', include: UNIT, ...QUICK, sequence: { groupOrder: 0 } } },
       { test: { name: 'threads', include: THREADS, ...TWO, retry: 0, sequence: { groupOrder: 1 } } },
       {
         test: {
