@@ -17,6 +17,8 @@ export interface PoolOptions {
   readonly count: number;
   readonly native: Addon;
   readonly log: Log;
+  /** The module that each thread runs; the compiled worker by default. */
+  readonly file?: string;
   /** What worker `index` must serve when it starts, now or again. */
   assignment(index: number): Assignment;
   /** Called before a dead worker's place is taken: gives back what it held. */
@@ -65,9 +67,9 @@ export function startEarly(): void {
 }
 
 /** As many threads as there are tasks; `ready` of them without a task. */
-function openThreads(ready: number): Piscina {
+function openThreads(ready: number, filename = workerFile()): Piscina {
   const threads = new Piscina({
-    filename: workerFile(),
+    filename,
     minThreads: ready,
     maxThreads: WORKERS_MAX + 1,
     idleTimeout: Number.POSITIVE_INFINITY,
@@ -95,7 +97,7 @@ export class WorkerPool {
     this.#options = options;
     this.#serving = Array.from({ length: options.count }, () => null);
     this.#status = Array.from({ length: options.count }, () => ({ state: 'starting', restarts: 0 }));
-    this.#piscina = early ?? openThreads(0);
+    this.#piscina = early ?? openThreads(0, options.file);
     early = null;
   }
 
