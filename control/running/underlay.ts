@@ -101,8 +101,8 @@ export class Underlay {
   readonly #ask: AskWay;
   readonly #now: () => number;
   readonly #ways = new Map<string, Followed>();
-  /** Those that ways have, or had. */
-  readonly #scopes = new Set<number>();
+  /** How many ways have each scope. */
+  readonly #scopes = new Map<number, number>();
   /** Ways still to be asked for in the round that is under way. */
   #round: Followed[] = [];
   #again: NodeJS.Immediate | undefined;
@@ -123,7 +123,7 @@ export class Underlay {
     if (way === undefined) {
       way = new Followed(local, remote, scope);
       this.#ways.set(key, way);
-      this.#scopes.add(scope);
+      this.#scopes.set(scope, (this.#scopes.get(scope) ?? 0) + 1);
       way.take(this.#ask(local, remote, scope), this.#now());
     }
     way.followers.add(onChange);
@@ -134,7 +134,11 @@ export class Underlay {
     const key = `${way.local} ${way.remote} ${way.scope}`;
     const followed = this.#ways.get(key);
     followed?.followers.delete(onChange);
-    if (followed?.followers.size === 0) this.#ways.delete(key);
+    if (followed?.followers.size !== 0) return;
+    this.#ways.delete(key);
+    const left = this.#scopes.get(way.scope)! - 1;
+    if (left > 0) this.#scopes.set(way.scope, left);
+    else this.#scopes.delete(way.scope);
   }
 
   /** Asks for all ways again: the first of them at once, the rest between other work. */
@@ -148,7 +152,7 @@ export class Underlay {
     const now = this.#now();
     const changed: Followed[] = [];
     for (const { address, errno, mtu } of troubles) {
-      for (const scope of this.#scopes) {
+      for (const scope of this.#scopes.keys()) {
         const way = this.#ways.get(`${local} ${address} ${scope}`);
         if (way === undefined) continue;
         // What went wrong may have been mended: only the kernel's look, taken with the way, tells.
@@ -167,6 +171,7 @@ export class Underlay {
     clearImmediate(this.#again);
     this.#round = [];
     this.#ways.clear();
+    this.#scopes.clear();
   }
 
   #slice(): void {

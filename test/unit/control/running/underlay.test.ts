@@ -135,4 +135,15 @@ describe('what comes back', () => {
     underlay.hear('192.0.2.7', [{ address: FAR, errno: ECONNREFUSED, mtu: 0, count: 1 }]);
     expect([way.state, heard.length]).toEqual(['up', 0]);
   });
+
+  it('concerns a way as long as anybody follows it, whichever others of its scope are left', () => {
+    const { underlay, way, trouble } = stand();
+    const others = [1, 2].map((k) => {
+      const leave = () => undefined;
+      return { leave, other: underlay.follow(US, `192.0.2.1${k}`, 0, leave) };
+    });
+    for (const { leave, other } of others) underlay.unfollow(other, leave);
+    trouble(ECONNREFUSED);
+    expect(way.state).toBe('refused');
+  });
 });
