@@ -224,8 +224,12 @@ export type SwitchEvent =
       readonly bridge: string;
       readonly vlan: number;
       readonly mac: string;
+      /** Ports; they are one where a tunnel's address moved between its remotes. */
       readonly from: string;
       readonly to: string;
+      /** Of tunnels: the far ends behind which it was and is. */
+      readonly fromRemote: string | null;
+      readonly toRemote: string | null;
     }
   | { readonly type: 'worker-restarted'; readonly time: string; readonly worker: number; readonly reason: string }
   /** Another member is active, or one began or ceased to carry; `active` null: none is. */

@@ -32,7 +32,7 @@ import { Neighbours } from './neighbours.ts';
 import { makeOpeners } from './openers.ts';
 import { PortBook } from './port-book.ts';
 import { Punts } from './punts.ts';
-import { portOf } from './remote-record.ts';
+import { portOf, remoteOf } from './remote-record.ts';
 import { RunningSwitch } from './running-switch.ts';
 import { TooBig } from './too-big.ts';
 import { Tunnels } from './tunnels.ts';
@@ -198,6 +198,8 @@ function openPool(base: Foundation, model: Model, captures: Captures, punts: Pun
         mac,
         from: before,
         to: after,
+        fromRemote: remoteOf(base.view, from)?.address ?? null,
+        toRemote: remoteOf(base.view, to)?.address ?? null,
       });
     },
     onFailedAttachments: (worker, failed) => log.error({ worker, failed }, 'a worker could not serve some ports again'),

@@ -119,6 +119,21 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, 'ethtool'] }, 'remotes of a tunn
     expect(row).toMatchObject({ port: 'a', remote: null });
   });
 
+  it('a move between remotes is told as an event that names both', async () => {
+    const stream = await daemon.client.stream('/v1/events');
+    let told = '';
+    stream.on('data', (data) => (told += data));
+    await teach(speakers[0]!, 0xb7);
+    await teach(speakers[1]!, 0xb7);
+    const ends = `"from":"x","to":"x","fromRemote":"${far[0]!.v4}","toRemote":"${far[1]!.v4}"`;
+    await until(
+      async () => told,
+      (text) => text.includes(ends),
+    );
+    stream.destroy();
+    expect(told).toContain(ends);
+  });
+
   it('a sender that is nobody’s remote is learned, and gets no floods', async () => {
     await teach(speakers[2]!, 0xb3);
     expect(await hearers(0xb3)).toEqual([2]);

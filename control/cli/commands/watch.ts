@@ -23,6 +23,11 @@ function onInterrupt(stop: () => void): () => void {
   };
 }
 
+/** A port, of a tunnel with the far end. */
+function placeOf(port: string, remote: string | null): string {
+  return remote === null ? port : `${port} (${remote})`;
+}
+
 function detail(event: SwitchEvent | EventsLost): { subject: string; text: string; colour: Colour } {
   switch (event.type) {
     case 'port-up':
@@ -32,7 +37,7 @@ function detail(event: SwitchEvent | EventsLost): { subject: string; text: strin
     case 'address-moved':
       return {
         subject: event.bridge,
-        text: `${event.mac} in VLAN ${event.vlan}: ${event.from} → ${event.to}`,
+        text: `${event.mac} in VLAN ${event.vlan}: ${placeOf(event.from, event.fromRemote)} → ${placeOf(event.to, event.toRemote)}`,
         colour: 'yellow',
       };
     case 'worker-restarted':

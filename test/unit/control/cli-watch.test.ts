@@ -126,7 +126,9 @@ describe('weft events', () => {
       vlan: 10,
       mac: '02:00:00:00:00:01',
       from: 'web',
-      to: 'db',
+      to: 'overlay',
+      fromRemote: null,
+      toRemote: '192.0.2.7',
     });
     rig.sw.emit({ type: 'config-applied', time, steps: 1 });
     await expect.poll(() => run.out().split('\n').length).toBe(4);
@@ -135,7 +137,7 @@ describe('weft events', () => {
       code: 1,
       out: [
         '12:34:56  port-down  br0/web  the namespace is gone',
-        '12:34:56  address-moved  br0  02:00:00:00:00:01 in VLAN 10: web → db',
+        '12:34:56  address-moved  br0  02:00:00:00:00:01 in VLAN 10: web → overlay (192.0.2.7)',
         '12:34:56  config-applied  1 step',
         '',
       ].join('\n'),
