@@ -1,6 +1,6 @@
 /**
- * DPDK's testpmd with virtio-user ports: a front end of vhost-user that is neither QEMU nor Linux. In mode `icmpecho` it answers ARP and echo
- * requests for every address. Ended by `close`, at the latest with this process.
+ * DPDK's testpmd with virtio-user ports: a front end of vhost-user that is neither QEMU nor Linux. Ended by `close`, at the latest with this
+ * process.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,6 +15,9 @@ export interface VirtioUser {
   readonly queues?: number;
 }
 
+/** `icmpecho` answers ARP and echo requests for every address, `txonly` sends what it can, to addresses that nobody has. */
+export type Forwarding = 'icmpecho' | 'txonly';
+
 const START_MS_MAX = 30_000;
 const MEMORY_MIB = 256;
 
@@ -27,11 +30,11 @@ export class Testpmd {
   readonly #child: ChildProcess;
   #said = '';
 
-  private constructor(netns: string, folder: string, ports: readonly VirtioUser[]) {
+  private constructor(netns: string, folder: string, ports: readonly VirtioUser[], mode: Forwarding) {
     // Without huge pages its memory is an anonymous file, which can be shared as well.
     const eal = ['--lcores', '0@0,1@0', '--no-pci', '--no-telemetry', '--no-huge', '-m', `${MEMORY_MIB}`];
     const queues = Math.max(...ports.map((port) => port.queues ?? 1));
-    const forward = ['--forward-mode=icmpecho', '--auto-start', '--nb-cores=1', '--total-num-mbufs=4096'];
+    const forward = [`--forward-mode=${mode}`, '--auto-start', '--nb-cores=1', '--total-num-mbufs=4096'];
     const args = [
       ...eal,
       ...ports.map((port, index) => `--vdev=${device(port, index)}`),
@@ -46,8 +49,13 @@ export class Testpmd {
   }
 
   /** Resolves when it forwards. `folder` is for files of its own. */
-  static async start(netns: string, folder: string, ports: readonly VirtioUser[]): Promise<Testpmd> {
-    const testpmd = new Testpmd(netns, folder, ports);
+  static async start(
+    netns: string,
+    folder: string,
+    ports: readonly VirtioUser[],
+    mode: Forwarding = 'icmpecho',
+  ): Promise<Testpmd> {
+    const testpmd = new Testpmd(netns, folder, ports, mode);
     const end = performance.now() + START_MS_MAX;
     while (!testpmd.#said.includes('Press enter to exit')) {
       if (testpmd.#child.exitCode !== null || performance.now() > end) {
