@@ -209,9 +209,17 @@ export class BondRun {
       .reduce((sum, [, count]) => sum + count, 0);
   }
 
-  /** Frames that a side sent by each link. */
-  sentBy(side: 0 | 1): number[] {
-    return LINK_PORTS.map((port) => this.sides[side].rig.cell(port, PortCell.TX_FRAMES));
+  /** One frame of each of so many flows between two hosts. Answers how many frames the first end sent by each link meanwhile. */
+  spread(flows: number): number[] {
+    const sent = () => LINK_PORTS.map((port) => this.sides[0].rig.cell(port, PortCell.TX_FRAMES));
+    const before = sent();
+    const from = this.hosts.find(({ side }) => side === 0)!;
+    const to = this.hosts.find(({ side, vlan }) => side === 1 && vlan === from.vlan)!;
+    for (let flow = 0; flow < flows; flow++) {
+      this.send(from, [to], to.mac, 2000 + flow);
+      this.step(0);
+    }
+    return sent().map((count, link) => count - before[link]!);
   }
 
   #sendRandom(): void {
