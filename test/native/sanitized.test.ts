@@ -24,7 +24,7 @@ import { checkTunnels, TUNNELS } from './tunnel-stories.ts';
 
 const READY = fileURLToPath(new URL('../../native/ready.mjs', import.meta.url));
 const ADDON = fileURLToPath(new URL('../../build/sanitize/build/Release', import.meta.url));
-const BUILD_MS = 240_000;
+const BUILD_MS = 480_000;
 const MEGABYTE = 1 << 20;
 const EXIT_CODE = 7;
 

@@ -33,6 +33,9 @@ const CHECKSUM_TSO = 1 | 2 | 4;
 /** Giving a socket to a group. */
 const GROUP = { root: true, because: groupId('kvm') === null ? 'this host has no group kvm' : null };
 const NOBODY = 65_534;
+/** A client seeks its front end again after a second, and the machine may be busy. */
+const WAIT_MS = 6000;
+const waitFor = <T>(check: () => T) => vi.waitFor(check, WAIT_MS);
 
 /** SET_VRING_KICK, SET_VRING_CALL and SET_VRING_ERR bring eventfds, all others files. */
 const BRINGS_EVENTFD = [12, 13, 14];
@@ -122,7 +125,7 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
   const connected = async (port: PortDevice) => {
     const front = connect();
     front.replay();
-    await vi.waitFor(() => expect(port.reason).toBeNull());
+    await waitFor(() => expect(port.reason).toBeNull());
     return front;
   };
 
@@ -149,7 +152,7 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
   /** Everything is given back. */
   const expectNothingLeft = async () => {
     for (const port of ports) await port.close();
-    await vi.waitFor(() => expect({ files: files(), devices: native.devices() }).toEqual(before));
+    await waitFor(() => expect({ files: files(), devices: native.devices() }).toEqual(before));
   };
 
   it('listens for its owner alone, and is down until somebody comes', async () => {
@@ -201,10 +204,10 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     });
     expect(host.asides).toBe(0);
     front.replay(RUNNING, VIRTIO_USER.length);
-    await vi.waitFor(() => expect(port.up).toBe(false));
+    await waitFor(() => expect(port.up).toBe(false));
     expect(port.reason).toBe("the guest's driver has not started its rings");
     front.leave();
-    await vi.waitFor(() => expect(port.reason).toBe(`no front end is connected to ${path()}`));
+    await waitFor(() => expect(port.reason).toBe(`no front end is connected to ${path()}`));
     await expectNothingLeft();
   });
 
@@ -212,15 +215,15 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     const port = await open();
     const none = `no front end is connected to ${path()}; the last one`;
     connect().leave();
-    await vi.waitFor(() => expect(port.reason).toBe(`${none} left before its rings ran (queue pairs here: 1)`));
+    await waitFor(() => expect(port.reason).toBe(`${none} left before its rings ran (queue pairs here: 1)`));
     const greedy = connect();
     greedy.send(wire({ request: 8, payload: state(2, 256) }));
     const refused = 'was refused: SET_VRING_NUM: ring 2 is not one of 2';
-    await vi.waitFor(() => expect(port.reason).toBe(`${none} ${refused}`));
+    await waitFor(() => expect(port.reason).toBe(`${none} ${refused}`));
     greedy.leave();
     const good = await connected(port);
     good.leave();
-    await vi.waitFor(() => expect(port.reason).toBe(`no front end is connected to ${path()}`));
+    await waitFor(() => expect(port.reason).toBe(`no front end is connected to ${path()}`));
     await expectNothingLeft();
   });
 
@@ -230,13 +233,13 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     // GET_PROTOCOL_FEATURES' REPLY_ACK, agreed on; then an answer is asked for.
     front.send(wire({ request: 16, payload: words(1n << 3n) }));
     front.send(wire({ request: 8, flags: 9, payload: state(2, 256) }));
-    await vi.waitFor(() =>
+    await waitFor(() =>
       expect(port.reason).toBe(
         "the guest's driver has not started its rings; weft refused SET_VRING_NUM: ring 2 is not one of 2",
       ),
     );
     front.leave();
-    await vi.waitFor(() => expect(port.reason).toMatch(/; the last one was refused: SET_VRING_NUM/));
+    await waitFor(() => expect(port.reason).toMatch(/; the last one was refused: SET_VRING_NUM/));
   });
 
   it('asks for workers to be away only for what touches the guest while it runs', async () => {
@@ -244,12 +247,12 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     const front = await connected(port);
     front.send(wire({ request: 1 }));
     front.send(wire({ request: 19, payload: words(0x0605_0403_0202) }));
-    await vi.waitFor(() => expect(announced).toEqual(['br0 vm1 02:02:03:04:05:06']));
+    await waitFor(() => expect(announced).toEqual(['br0 vm1 02:02:03:04:05:06']));
     expect(host.asides).toBe(0);
     front.send(wire({ request: 13, payload: words(0) }), 1);
-    await vi.waitFor(() => expect(host.asides).toBe(1));
+    await waitFor(() => expect(host.asides).toBe(1));
     front.leave();
-    await vi.waitFor(() => expect(port.up).toBe(false));
+    await waitFor(() => expect(port.up).toBe(false));
     expect(host.asides).toBe(2);
     await expectNothingLeft();
   });
@@ -263,7 +266,7 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
       const changed = isFeatures ? wire({ request: 2, payload: words(features) }) : Buffer.from(bytes, 'hex');
       front.send(changed, descriptors);
     }
-    await vi.waitFor(() => expect(port.up).toBe(true));
+    await waitFor(() => expect(port.up).toBe(true));
     expect(port.takes).toBe(CHECKSUM_TSO);
     front.leave();
   });
@@ -272,12 +275,12 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     const port = await open();
     const front = await connected(port);
     const second = connect();
-    await vi.waitFor(() => expect(second.read()).toBeNull());
+    await waitFor(() => expect(second.read()).toBeNull());
     expect(port.up).toBe(true);
     expect(port.details()).toMatchObject({ 'refused clients': '1', connections: '1' });
     second.leave();
     front.leave();
-    await vi.waitFor(() => expect(port.up).toBe(false));
+    await waitFor(() => expect(port.up).toBe(false));
     await expectNothingLeft();
   });
 
@@ -287,10 +290,10 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     front.leave();
     const again = connect();
     again.replay();
-    await vi.waitFor(() => expect(port.details()).toMatchObject({ connections: '2', 'refused clients': '0' }));
-    await vi.waitFor(() => expect(port.up).toBe(true));
+    await waitFor(() => expect(port.details()).toMatchObject({ connections: '2', 'refused clients': '0' }));
+    await waitFor(() => expect(port.up).toBe(true));
     again.leave();
-    await vi.waitFor(() => expect(port.up).toBe(false));
+    await waitFor(() => expect(port.up).toBe(false));
     await expectNothingLeft();
   });
 
@@ -298,17 +301,17 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     const port = await open();
     const front = connect();
     front.send(wire({ request: 8, payload: state(0, 3) }));
-    await vi.waitFor(() => expect(front.read()).toBeNull());
+    await waitFor(() => expect(front.read()).toBeNull());
     front.leave();
     const shouting = connect();
     shouting.send(wire({ request: 1, bytes: 1 << 30 }), 1);
-    await vi.waitFor(() => expect(shouting.read()).toBeNull());
+    await waitFor(() => expect(shouting.read()).toBeNull());
     shouting.leave();
     const details = port.details();
     expect(details).toMatchObject({ 'refused messages': '2', 'last refusal': expect.stringContaining('1073741824') });
     const good = await connected(port);
     good.leave();
-    await vi.waitFor(() => expect(port.up).toBe(false));
+    await waitFor(() => expect(port.up).toBe(false));
     await expectNothingLeft();
   });
 
@@ -317,11 +320,9 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
     const port = await open();
     const front = connect();
     front.replay(0, 8);
-    await vi.waitFor(() =>
-      expect(port.details()['last refusal']).toMatch(/^SET_MEM_TABLE: .*can't be mapped: errno 22$/),
-    );
+    await waitFor(() => expect(port.details()['last refusal']).toMatch(/^SET_MEM_TABLE: .*can't be mapped: errno 22$/));
     front.leave();
-    await vi.waitFor(() => expect(port.reason).toMatch(/^no front end/));
+    await waitFor(() => expect(port.reason).toMatch(/^no front end/));
     await expectNothingLeft();
   });
 
@@ -338,7 +339,7 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
 
   it('as a client seeks its front end until it is there, and again when it has gone', async () => {
     const port = await open({ mode: 'client' });
-    await vi.waitFor(() => expect(port.reason).toBe(`no front end answers at ${path()}: ENOENT`));
+    await waitFor(() => expect(port.reason).toBe(`no front end answers at ${path()}: ENOENT`));
     const seen: number[] = [];
     for (let round = 0; round < 2; round++) {
       const listening = native.listenUnix(path(), 'stream');
@@ -347,15 +348,15 @@ describeNeeds({ addon: true }, 'a vhost-user port', () => {
         expect(accepted).toBeGreaterThan(0);
         return accepted;
       };
-      const fd = await vi.waitFor(accept, 6000);
+      const fd = await waitFor(accept);
       const front = new FrontEnd(native, fd, file);
       front.replay();
-      await vi.waitFor(() => expect(port.up).toBe(true));
+      await waitFor(() => expect(port.up).toBe(true));
       seen.push(port.handle!);
       native.closeDescriptor(listening);
       rmSync(path());
       front.leave();
-      await vi.waitFor(() => expect(port.reason).toMatch(/^no front end answers/));
+      await waitFor(() => expect(port.reason).toMatch(/^no front end answers/));
     }
     expect(seen[0]).toBe(seen[1]);
     await expectNothingLeft();

@@ -15,6 +15,7 @@ const NOBODY = 65534;
 const EXIT_CODE = 7;
 /** More changes than a monitor's 4 MiB hold. */
 const LOUD = 12_000;
+const WAIT_MS = 5000;
 const [story] = process.argv.slice(2);
 const native = addon();
 const env = { ...process.env, LD_PRELOAD: '' };
@@ -49,6 +50,14 @@ function states(notices, index) {
 
 const indexOf = (name) => JSON.parse(ip('-json', 'link', 'show', 'dev', name))[0].ifindex;
 
+/** Adds to the notices what comes until the last of a link has this carrier: the kernel tells of it in its own time. */
+async function untilCarrier(fd, notices, index, carrier) {
+  for (const end = Date.now() + WAIT_MS; Date.now() < end; await sleep(2)) {
+    notices.push(...all(fd, false));
+    if (notices.findLast((notice) => notice.index === index)?.carrier === carrier) return;
+  }
+}
+
 /** Every change of a link here; a bridge's words about its port are none. */
 async function changes() {
   const fd = native.openLinkMonitor(false);
@@ -56,9 +65,10 @@ async function changes() {
   const index = indexOf('weft-a');
   ip('link', 'set', 'weft-a', 'up');
   ip('link', 'set', 'weft-b', 'up');
-  await sleep(20);
+  const notices = [];
+  await untilCarrier(fd, notices, index, true);
   ip('link', 'set', 'weft-b', 'down');
-  await sleep(20);
+  await untilCarrier(fd, notices, index, false);
   ip('link', 'set', 'weft-a', 'mtu', '1400');
   ip('link', 'set', 'weft-a', 'name', 'weft-c');
   ip('link', 'add', 'weft-br', 'type', 'bridge');
@@ -66,7 +76,7 @@ async function changes() {
   ip('link', 'set', 'weft-c', 'nomaster');
   ip('link', 'del', 'weft-c');
   await sleep(20);
-  const notices = all(fd, false);
+  notices.push(...all(fd, false));
   return {
     states: states(notices, index),
     foreign: notices.filter(({ type, nsid }) => type !== 'link' || nsid !== null).length,
