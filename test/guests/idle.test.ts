@@ -60,18 +60,21 @@ describeNeeds(REAL, 'sixteen idle guests', () => {
   });
 
   it(`wake the switch with their first kick, within ${WAKE_MS_MAX} ms`, { timeout: 60_000 }, async () => {
+    const received = async () => (await daemon.port('vm7')).receive.frames;
+    const before = await received();
     const waits: number[] = [];
     for (const number of [0, 7, 15, 7]) {
       await sleep(1000);
       guests!.stdin!.write(`${number}\n`);
       const said = (await lines.next()).value as string;
-      expect(Number(said), said).not.toBeNaN();
-      waits.push(Number(said));
+      // Later than it has patience for: others of them may have been sooner.
+      const wait = said === 'never' ? Number.POSITIVE_INFINITY : Number(said);
+      expect(wait, said).not.toBeNaN();
+      waits.push(wait);
     }
     if (process.env.WEFT_TEST_VERBOSE !== undefined) console.log({ waits });
     // One of them may have waited for a core of this machine.
     expect(Math.min(...waits), waits.join(', ')).toBeLessThan(WAKE_MS_MAX);
-    const vm7 = await daemon.port('vm7');
-    expect(vm7.receive.frames).toBe(2);
+    expect((await received()) - before).toBe(2);
   });
 });

@@ -26,7 +26,12 @@ const FLOWS = [1, 2, 3, 4, 5, 6];
 const flat = (mac: string) => mac.replaceAll(':', '');
 const PING_MS = 10;
 const OUTAGE_MS_MAX = 100;
+/** Restarts of a worker: at least, and while none of them was short enough. */
 const TRIES = 3;
+const TRIES_MAX = 8;
+const EXCHANGES_MAX = 3;
+/** What a queue carries that is used. */
+const FRAMES_MIN = 100;
 
 describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools, 'gcc'] }, 'a guest with two queue pairs', () => {
   const lab = new Lab();
@@ -83,10 +88,19 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools, 'gcc'] }, 'a gu
     return (await frames()).map((count, worker) => count - before[worker]!);
   }
 
+  /** Exchanges until each worker carried some: all flows of one exchange may happen to be in one queue. */
+  async function exchangeByBoth(): Promise<void> {
+    let carried: number[] = [];
+    for (let k = 0; k < EXCHANGES_MAX; k++) {
+      carried = await exchange();
+      if (carried.every((count) => count > FRAMES_MIN)) break;
+    }
+    for (const count of carried) expect(count).toBeGreaterThan(FRAMES_MIN);
+  }
+
   it('uses both, in both directions', { timeout: 120_000 }, async () => {
     expect(await queues()).toBe('2 of 2 run');
-    const carried = await exchange();
-    for (const count of carried) expect(count).toBeGreaterThan(100);
+    await exchangeByBoth();
     const own = await serveFile(guest, '/run/files', FILE_BYTES);
     expect(await fetchFile(server, GUEST.ipv4)).toBe(own);
   });
@@ -102,7 +116,7 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools, 'gcc'] }, 'a gu
       expect(await until(queues, (now) => now === running)).toBe(running);
       await exchange();
     }
-    for (const count of await exchange()) expect(count).toBeGreaterThan(100);
+    await exchangeByBoth();
   });
 
   /** The longest time without an answer while `work` goes on, of a ping every 10 ms: what was lost in a row, or came late. */
@@ -119,7 +133,7 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools, 'gcc'] }, 'a gu
   }
 
   it('a worker restarted: its guests are back at once, the other’s traffic loses nothing', {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const rate = 2000;
     /** A flow between the hosts, beside the guest's pings. Answers what was lost of it. */
@@ -138,23 +152,27 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, ...GUESTS.tools, 'gcc'] }, 'a gu
       const result = () => hosts.b.flowResult(number);
       return count - (await until(result, ({ received }) => received === count, 1500)).received;
     };
+    const restarts = async () => (await daemon.workers()).map((worker) => worker.restarts);
+    const done = await restarts();
     const before = await frames();
     expect(await beside(1, async () => undefined)).toBe(0);
     const carried = (await frames()).map((count, worker) => count - before[worker]!);
     const busy = carried[0]! > carried[1]! ? 0 : 1;
     for (const worker of [0, 1]) {
       const outages: number[] = [];
-      for (let k = 0; k < TRIES; k++) {
+      // The best of them: the guest is emulated on the same cores, and may be late by itself.
+      const isLate = () => Math.min(...outages) >= OUTAGE_MS_MAX;
+      for (let k = 0; k < TRIES || (k < TRIES_MAX && isLate()); k++) {
+        done[worker]!++;
         const restarted = async () => void outages.push(await outage(() => daemon.restartWorker(worker)));
         const lost = await beside(10 * worker + k + 2, restarted);
         if (worker !== busy) expect(lost).toBe(0);
       }
       if (process.env.WEFT_TEST_VERBOSE !== undefined) console.log({ worker, busy, outages });
-      // The best of them: the guest is emulated on the same cores, and may be late by itself.
       expect(Math.min(...outages), outages.join(', ')).toBeLessThan(OUTAGE_MS_MAX);
       expect(await queues()).toBe('2 of 2 run');
       await exchange();
     }
-    expect((await daemon.workers()).map(({ restarts }) => restarts)).toEqual([TRIES, TRIES]);
+    expect(await restarts()).toEqual(done);
   });
 });

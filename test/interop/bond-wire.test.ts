@@ -5,16 +5,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeNeeds } from '../needs.ts';
-import { bond, cables, member, untilCarrying } from '../netns/bond-rig.ts';
-import { bridge, Lab, REAL } from '../netns/lab.ts';
+import { bond, cables, member } from '../netns/bond-rig.ts';
+import { bridge, Lab, REAL, until } from '../netns/lab.ts';
 import { OpenVSwitch, OVS_TOOLS } from './ovs.ts';
 
 const TOOLS = [...REAL.tools, ...OVS_TOOLS, 'tcpdump', 'tshark'];
 const SYSTEM = '02:00:5e:00:53:01';
+const OURS = `lacp.actor.sysid == ${SYSTEM}`;
+/** Of ours that are captured at least, the last of them in full collecting and distributing. */
+const OURS_MIN = 4;
+const FULL_MS_MAX = 15_000;
 
 /** tshark's fields of every frame that matches; `-` where it has none. */
 async function fields(file: string, filter: string, names: readonly string[]): Promise<string[][]> {
@@ -31,6 +34,12 @@ describeNeeds({ ...REAL, tools: TOOLS }, 'LACPDUs as tshark sees them', () => {
   let ovs: OpenVSwitch;
   let file: string;
 
+  /** Of each of ours, whether it is synchronized, collecting and distributing. */
+  async function ourStates(): Promise<boolean[][]> {
+    const bits = ['synchronization', 'collecting', 'distributing'].map((bit) => `lacp.actor.state.${bit}`);
+    return (await fields(file, OURS, bits)).map((flags) => flags.map((flag) => flag === '1' || flag === 'True'));
+  }
+
   beforeAll(async () => {
     lab = new Lab();
     await lab.netns('hub', { ipv6: false });
@@ -43,6 +52,7 @@ describeNeeds({ ...REAL, tools: TOOLS }, 'LACPDUs as tshark sees them', () => {
       'exec',
       lab.name('far'),
       'tcpdump',
+      '--immediate-mode',
       '-U',
       '-n',
       '-i',
@@ -55,10 +65,11 @@ describeNeeds({ ...REAL, tools: TOOLS }, 'LACPDUs as tshark sees them', () => {
     await once(capture.stderr!, 'data');
     const lacp = { mode: 'active', rate: 'fast', 'system-mac': SYSTEM, 'system-priority': 100, key: 5 };
     const members = [member('m0', { priority: 3 }), member('m1', { priority: 4 })];
-    const daemon = await lab.daemon(bridge([bond(members, { mode: '802.3ad', lacp })]));
+    await lab.daemon(bridge([bond(members, { mode: '802.3ad', lacp })]));
     await ovs.bond(['f0', 'f1'], ['lacp=active', 'bond_mode=balance-tcp', 'other_config:lacp-time=fast']);
-    await untilCarrying(daemon, ['m0', 'm1'], 12_000);
-    await sleep(1500);
+    // The last of the file may be half written.
+    const last = async () => (await ourStates().catch(() => [])).slice(OURS_MIN).at(-1);
+    expect(await until(last, (flags) => flags?.every(Boolean) ?? false, FULL_MS_MAX)).toEqual([true, true, true]);
     capture.kill('SIGINT');
     await once(capture, 'exit');
   });
@@ -74,28 +85,22 @@ describeNeeds({ ...REAL, tools: TOOLS }, 'LACPDUs as tshark sees them', () => {
 
   it('ours say what the document says, and end in full collecting and distributing', async () => {
     const names = ['actor.sysid', 'actor.sys_priority', 'actor.key', 'actor.port_priority', 'version'];
-    const filter = `lacp.actor.sysid == ${SYSTEM}`;
     const ours = await fields(
       file,
-      filter,
+      OURS,
       names.map((name) => `lacp.${name}`),
     );
     expect(ours.length).toBeGreaterThan(2);
     for (const line of ours) expect(line).toEqual([SYSTEM, '100', '5', '3', '0x01']);
-    const [frame] = await fields(file, filter, ['frame.len', 'eth.dst', 'slow.subtype', 'lacp.collector.max_delay']);
+    const [frame] = await fields(file, OURS, ['frame.len', 'eth.dst', 'slow.subtype', 'lacp.collector.max_delay']);
     expect(frame!.slice(0, 2)).toEqual(['124', '01:80:c2:00:00:02']);
-    const states = await fields(
-      file,
-      filter,
-      ['synchronization', 'collecting', 'distributing'].map((bit) => `lacp.actor.state.${bit}`),
-    );
-    expect(states.at(-1)!.map((flag) => flag === '1' || flag === 'True')).toEqual([true, true, true]);
+    expect((await ourStates()).at(-1)).toEqual([true, true, true]);
   });
 
   it('the source is the member’s own address, a device’s and not the bond’s group', async () => {
     const { stdout } = await execa('ip', ['-n', lab.name('hub'), '-json', 'link', 'show', 'dev', 'm0']);
     const [{ address }] = JSON.parse(stdout) as [{ address: string }];
-    const sources = await fields(file, `lacp.actor.sysid == ${SYSTEM}`, ['eth.src']);
+    const sources = await fields(file, OURS, ['eth.src']);
     expect(new Set(sources.flat())).toEqual(new Set([address]));
   });
 });

@@ -2,7 +2,7 @@
  * The bench of guests does what it says, with a second of traffic: DPDK's virtio-user, a front end that isn't ours, sends through a weft
  * that nothing gets lost in. No figure is judged here.
  */
-import { expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { betweenGuests, type GuestContext } from '../../bench/guests/context.ts';
 import { takeHugePages } from '../../bench/guests/huge-pages.ts';
 import { pingPong } from '../../bench/guests/ping-pong.ts';
@@ -33,6 +33,10 @@ function pagesReason(cleanup: Cleanup): string | null {
 }
 
 describeNeeds(NEEDED, 'guests of DPDK through weft', () => {
+  beforeEach(() => {
+    left.length = 0;
+  });
+
   it.for([64, 1518, 9000])('frames of %i bytes keep going', { timeout: TIMEOUT_MS }, async (frameBytes, ctx) => {
     const pages = new Cleanup();
     try {

@@ -12,6 +12,8 @@ import { OpenVSwitch, type OvsLacpMember } from './ovs.ts';
 export const MEMBERS = ['m0', 'm1'];
 export const FAR = ['f0', 'f1'];
 const CABLES_COUNT = 2;
+/** Of their links when each is on its own. */
+export const APART_SYSTEMS = ['02:00:5e:00:53:10', '02:00:5e:00:53:11'];
 /** Of the hosts on weft, and of those behind Open vSwitch. */
 export const OUR_ADDRESS = '10.40.0.1';
 export const OVS_ADDRESS = '10.40.0.2';
@@ -116,7 +118,7 @@ export class LacpStand {
     this.#told = '';
     await this.ovs.vsctl('del-port', 'bond0');
     for (const [index, name] of FAR.entries()) {
-      const system = `other_config:lacp-system-id=02:00:5e:00:53:1${index}`;
+      const system = `other_config:lacp-system-id=${APART_SYSTEMS[index]}`;
       await this.ovs.vsctl('add-port', 'br0', name, 'lacp=active', 'other_config:lacp-time=fast', system);
     }
   }

@@ -133,6 +133,7 @@ export class StreamGuest extends Guest {
 export class DgramGuest extends Guest {
   readonly #native: Addon;
   readonly #fd: number;
+  #closed = false;
 
   private constructor(native: Addon, fd: number) {
     super();
@@ -161,7 +162,8 @@ export class DgramGuest extends Guest {
   }
 
   close(): void {
-    this.#native.closeDescriptor(this.#fd);
+    if (!this.#closed) this.#native.closeDescriptor(this.#fd);
+    this.#closed = true;
   }
 
   protected override look(): void {

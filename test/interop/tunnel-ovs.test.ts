@@ -21,6 +21,7 @@ const UNDERLAY_MAC = '02:00:5e:00:53:b1';
 const TUNNEL = 'tun';
 /** RFC 8926 section 3.5: the first bit of a type says that who does not know it must not go on. */
 const CRITICAL = 0x80;
+const NEIGHBOUR_MS = 15_000;
 
 interface Case {
   readonly kind: 'vxlan' | 'geneve' | 'gre';
@@ -99,8 +100,10 @@ describeNeeds(
       await far.ip('link', 'set', 'br0', 'mtu', String(MTU));
       daemon = await lab.daemon(document(CASES[0]!), { netns: near.netns });
       // Open vSwitch sends tunnelled packets only to neighbours that it has seen.
-      expect(await far.host.ping(near.v4)).toBe(3);
-      expect(await far.host.ping(near.v6)).toBe(3);
+      for (const address of [near.v4, near.v6]) {
+        const ping = () => far.host.ping(address, { count: 1, wait: 1 });
+        expect(await until(ping, (answers) => answers === 1, NEIGHBOUR_MS)).toBe(1);
+      }
     });
     afterAll(async () => {
       await ovs?.close();
@@ -127,22 +130,27 @@ describeNeeds(
 
     it('O "handling of geneve corrupted metadata": options pass, unknown critical ones drop', async () => {
       await apply(CASES.find(({ kind }) => kind === 'geneve')!);
+      // The datapath goes by what it made of former flows until that is gone.
+      const forgets = () => ovs.appctl('revalidator/purge');
       const option = async (type: number) => {
         await ovs.ofctl('del-flows', 'br0');
         await ovs.ofctl('del-tlv-map', 'br0');
         await ovs.ofctl('add-tlv-map', 'br0', `{class=0xffff,type=${type},len=4}->tun_metadata0`);
         await ovs.ofctl('add-flow', 'br0', 'actions=set_field:0x1234->tun_metadata0,normal');
+        await forgets();
       };
       const lost = async () => (await daemon.drops()).find(({ reason }) => reason === 'tunnel-option')?.frames ?? 0;
+      const before = await lost();
       await option(1);
       expect(await far.host.ping(OURS[0])).toBe(3);
-      expect(await lost()).toBe(0);
+      expect(await lost()).toBe(before);
       await option(CRITICAL | 1);
       expect(await far.host.ping(OURS[0], { count: 2, wait: 1 })).toBe(0);
-      expect(await lost()).toBeGreaterThanOrEqual(2);
+      expect((await lost()) - before).toBeGreaterThanOrEqual(2);
       await ovs.ofctl('del-flows', 'br0');
       await ovs.ofctl('del-tlv-map', 'br0');
       await ovs.ofctl('add-flow', 'br0', 'actions=normal');
+      await forgets();
       expect(await far.host.ping(OURS[0])).toBe(3);
     });
   },
