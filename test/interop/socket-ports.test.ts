@@ -222,7 +222,10 @@ const tallies = ({ details }: PortDetail) => ({
   refused: Number(details['refused connections']),
 });
 
-/** Guest k of them has address k + 1: each says hello until all others heard it, since a port that has just come up may miss a frame. */
+/**
+ * Guest k of them has address k + 1: each says hello until all others heard it, since a port that has just come up may miss a frame. Frames of
+ * one guest stay in order: once its last word is heard nothing of it is under way, which could meet what the next one sends.
+ */
 async function meet(guests: readonly (StreamGuest | DgramGuest)[]): Promise<void> {
   for (const [k, guest] of guests.entries()) {
     const others = guests.filter((one) => one !== guest);
@@ -236,18 +239,17 @@ async function meet(guests: readonly (StreamGuest | DgramGuest)[]): Promise<void
       },
       (count) => count === others.length,
     );
-  }
-  // Frames of one guest stay in order: after its last word nothing of it is under way.
-  for (const [k, guest] of guests.entries()) guest.send(frameOf(ALL, k + 1, BYE));
-  for (const guest of guests) {
-    let byes = 0;
-    await waitFor(
-      async () => {
-        for (const frame of await guest.receive(0)) if (numberOf(frame) === BYE) byes++;
-        return byes;
-      },
-      (count) => count === guests.length - 1,
-    );
+    guest.send(frameOf(ALL, k + 1, BYE));
+    for (const one of others) {
+      let last = HELLO;
+      await waitFor(
+        async () => {
+          last = (await one.receive(0)).map(numberOf).at(-1) ?? last;
+          return last;
+        },
+        (number) => number === BYE,
+      );
+    }
   }
 }
 
