@@ -95,9 +95,18 @@ const SENDER = 'sender';
 const ASKED = '10.99.98.97';
 const ASKED_HEX = '0a636261';
 
+interface Counted {
+  readonly all: number;
+  readonly tagged: number;
+}
+
 describeNeeds(NEEDS, 'one broadcast from a guest', () => {
   let stand: Stand;
   const sniffers = new Map<string, Host>();
+  /** Receivers that were looked at. */
+  const tried = new Set<string>();
+  /** What guests' cards had received when all began anew. */
+  const before = new Map<string, Counted>();
   const nameOf = (kind: Kind, mode: Mode) => `${kind}-${mode}`;
 
   beforeAll(async () => {
@@ -125,15 +134,28 @@ describeNeeds(NEEDS, 'one broadcast from a guest', () => {
         }
       }
     }
-    await stand.seat(SENDER).peer.run(`ip addr add 10.99.0.1/8 dev eth0; arping -b -c 1 -w 2 -I eth0 ${ASKED} || true`);
+    await stand.seat(SENDER).peer.run('ip addr add 10.99.0.1/8 dev eth0');
+    await broadcast();
   }, 240_000);
   afterAll(async () => {
     await Promise.all([...sniffers.values()].map((host) => host.close()));
     await stand.close();
   });
 
+  const broadcast = () => stand.seat(SENDER).peer.run(`arping -b -c 1 -w 2 -I eth0 ${ASKED} || true`);
+
+  /** One more for a test that is tried again: of all receivers only what comes from now on counts. */
+  async function broadcastAgain(): Promise<void> {
+    for (const kind of KINDS.filter(isGuest))
+      for (const name of MODE_NAMES.map((mode) => nameOf(kind, mode))) {
+        before.set(name, await counted(stand.seat(name).peer));
+      }
+    for (const host of sniffers.values()) await host.frames('eth0', 0, 0);
+    await broadcast();
+  }
+
   /** Frames that a guest's card received, and those of them that had the tag of VLAN 10. */
-  async function counted(peer: Peer): Promise<{ all: number; tagged: number }> {
+  async function counted(peer: Peer): Promise<Counted> {
     const text = await peer.run('cat /proc/net/dev');
     const packets = (device: string) =>
       Number(
@@ -153,9 +175,14 @@ describeNeeds(NEEDS, 'one broadcast from a guest', () => {
     it.each(MODE_NAMES.filter(half))('in mode %s, as it must', async (mode) => {
       const name = nameOf(kind, mode);
       const { gets } = MODES[mode];
+      if (tried.has(name)) await broadcastAgain();
+      tried.add(name);
       if (isGuest(kind)) {
-        const all = gets === 'nothing' ? 0 : 1;
-        expect(await counted(stand.seat(name).peer)).toEqual({ all, tagged: gets === 'tagged' ? 1 : 0 });
+        const { all, tagged } = before.get(name) ?? { all: 0, tagged: 0 };
+        expect(await counted(stand.seat(name).peer)).toEqual({
+          all: all + (gets === 'nothing' ? 0 : 1),
+          tagged: tagged + (gets === 'tagged' ? 1 : 0),
+        });
       } else {
         const frames = await sniffers.get(name)!.frames('eth0', 1, gets === 'nothing' ? 0.2 : 5);
         expect(frames).toHaveLength(gets === 'nothing' ? 0 : 1);

@@ -15,9 +15,9 @@ import { OpenVSwitch, OVS_TOOLS } from './ovs.ts';
 const TOOLS = [...REAL.tools, ...OVS_TOOLS, 'tcpdump', 'tshark'];
 const SYSTEM = '02:00:5e:00:53:01';
 const OURS = `lacp.actor.sysid == ${SYSTEM}`;
-/** Of ours that are captured at least, the last of them in full collecting and distributing. */
+/** More of ours than these are captured, the last of them in full collecting and distributing. */
 const OURS_MIN = 4;
-const FULL_MS_MAX = 15_000;
+const FULL_MS_MAX = 30_000;
 
 /** tshark's fields of every frame that matches; `-` where it has none. */
 async function fields(file: string, filter: string, names: readonly string[]): Promise<string[][]> {
