@@ -33,7 +33,7 @@ const CHECKSUM_TSO = 1 | 2 | 4;
 /** Giving a socket to a group. */
 const GROUP = { root: true, because: groupId('kvm') === null ? 'this host has no group kvm' : null };
 const NOBODY = 65_534;
-/** A client seeks its front end again after a second, and the machine may be busy. */
+/** A client that finds nobody asks every five seconds at last. */
 const WAIT_MS = 6000;
 const waitFor = <T>(check: () => T) => vi.waitFor(check, WAIT_MS);
 
