@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeNeeds, isLong } from '../needs.ts';
 import { bond, bondRow, ip, memberRow, untilActive, untilBond } from './bond-rig.ts';
-import { B, GAP_MS_MAX, NEEDS, Stand } from './bond-stand.ts';
+import { B, NEEDS, Stand } from './bond-stand.ts';
+import { beforeRetry } from './lab.ts';
 
 const B6 = 'fd00:41::2';
 
@@ -11,6 +12,8 @@ describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
   const stand = new Stand();
   const INTERVAL_MS = 200;
   const MISSED = 3;
+  /** Usual are 650 to 750; a busy machine asks and answers later. */
+  const TOOK_MS_MAX = 2500;
   const up = (target: string, source: string) =>
     bond(['m0', 'm1'], {
       ...{ mode: 'active-backup', 'arp-source': source },
@@ -23,6 +26,10 @@ describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
     await ip(stand.lab, 'b', 'addr', 'add', `${B6}/64`, 'dev', 'eth0', 'nodad');
   });
   afterAll(() => stand.lab.close());
+  beforeRetry(async () => {
+    await stand.mend();
+    for (const name of ['m0', 'm1']) await isolate(name, 'off');
+  });
 
   /** Frames no longer pass between the far end of a member and the target, or do again; neither loses its carrier. */
   async function isolate(name: string, state: 'on' | 'off'): Promise<void> {
@@ -55,7 +62,7 @@ describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
       expect(row.active).toBe(other);
       expect(memberRow(row, before).link).toBe(true);
       expect(took).toBeGreaterThan((MISSED - 1) * INTERVAL_MS - 50);
-      expect(took).toBeLessThan((MISSED + 1) * INTERVAL_MS + GAP_MS_MAX);
+      expect(took).toBeLessThan(TOOK_MS_MAX);
       expect(await stand.a.ping(B)).toBe(3);
       await isolate(before, 'off');
       await untilBond(stand.daemon, ({ members }) => members.every(({ state }) => state !== 'down'));

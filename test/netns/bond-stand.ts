@@ -3,10 +3,11 @@
  * `open` makes it all; the lab's `close` removes it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cable, cables, ip, kernelBridge } from './bond-rig.ts';
+import { expect } from 'vitest';
+import { cable, cables, ip, kernelBridge, untilBond } from './bond-rig.ts';
 import type { Daemon } from './daemon.ts';
-import type { Host } from './host.ts';
-import { bridge, Lab, REAL, tap } from './lab.ts';
+import { type Host, outageOf } from './host.ts';
+import { bridge, Lab, REAL, tap, until } from './lab.ts';
 
 /** Addresses of the host on weft, and of the one behind the bridge. */
 export const A = '10.41.0.1';
@@ -21,10 +22,11 @@ export interface FlowOutcome {
   readonly sent: number;
   readonly lost: number;
   readonly duplicates: number;
-  readonly gapMs: number;
+  /** The longest time for which nothing got through. */
+  readonly outageMs: number;
 }
 
-/** Numbered frames from one host's eth0 to another's for `seconds`, while `work` is done: what was lost, and how long nothing came. */
+/** Numbered frames from one host's eth0 to another's for `seconds`, while `work` is done: what was lost, and how long nothing got through. */
 export async function flowBetween(
   from: Host,
   to: Host,
@@ -39,9 +41,13 @@ export async function flowBetween(
   await sleep(400);
   await work();
   const sent = await sending;
-  await sleep(200);
-  const { received, duplicates, gap_ms } = await to.flowResult(number);
-  return { sent, lost: sent - received, duplicates, gapMs: gap_ms };
+  const result = await until(
+    () => to.flowResult(number, sent),
+    ({ received }) => received >= sent,
+    2000,
+  );
+  const { received, duplicates } = result;
+  return { sent, lost: sent - received, duplicates, outageMs: outageOf(result, RATE) };
 }
 
 /** A host on weft, a bond of three cables into a Linux bridge, a host behind that. */
@@ -69,6 +75,23 @@ export class Stand {
   /** Only these cables end in the bridge: without LACP a bond that sends over several into one bridge is a loop's half. */
   async plug(devices: readonly string[]): Promise<void> {
     for (const device of devices) await ip(this.lab, 'sw', 'link', 'set', device, 'master', 'sw0');
+  }
+
+  /** Every cable in its place, with both ends up, whatever a test did to them. */
+  async mend(): Promise<void> {
+    for (const index of [0, 1, 2]) {
+      const there = await ip(this.lab, 'hub', 'link', 'set', `m${index}`, 'up').catch(() => null);
+      if (there === null) await cable(this.lab, index, 'sw');
+      await this.link('sw', `f${index}`, 'up');
+    }
+    await this.plug(['f0', 'f1', 'f2']);
+    await this.linked();
+  }
+
+  /** Waits until every member has its link. */
+  async linked(): Promise<void> {
+    const row = await untilBond(this.daemon, ({ members }) => members.every(({ link }) => link));
+    expect(row.members.filter(({ link }) => !link)).toEqual([]);
   }
 
   document(up: { name: string }, top: object = {}): object {

@@ -9,7 +9,7 @@ import { describeNeeds } from '../needs.ts';
 import { bond, bondRow, cable, commandMember, ip, member, memberRow, untilActive, untilBond } from './bond-rig.ts';
 import { A, B, GAP_MS_MAX, NEEDS, RATE, Stand } from './bond-stand.ts';
 import { BROADCAST, colons, frame, MARKER, mac } from './frames.ts';
-import { bridge, tap, until } from './lab.ts';
+import { beforeRetry, bridge, tap, until } from './lab.ts';
 
 const RARP = '8035';
 
@@ -20,6 +20,7 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
 
   beforeAll(() => stand.open(up({ primary: 'm0' })));
   afterAll(() => stand.lab.close());
+  beforeRetry(() => stand.mend());
 
   it('V test_bond "traffic": pings and files pass, by one member alone', async () => {
     expect(await stand.a.ping(B, { count: 20, interval: 0.01 })).toBe(20);
@@ -32,9 +33,17 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
     expect(row.members.map(({ state }) => state)).toEqual(['active', 'standby', 'standby']);
     expect(memberRow(row, 'm0').transmit.frames).toBeGreaterThan(20);
     expect(memberRow(row, 'm1').transmit.frames).toBe(0);
-    const ports = await stand.daemon.ports();
-    expect(ports.map(({ name }) => name)).toEqual(['a', 'up']);
-    expect(ports.find(({ name }) => name === 'up')!.transmit.frames).toBe(memberRow(row, 'm0').transmit.frames);
+    expect((await stand.daemon.ports()).map(({ name }) => name)).toEqual(['a', 'up']);
+    // Two questions: whatever is sent between them makes the answers differ.
+    const [sentByPort, sentByMember] = await until(
+      async () => [
+        (await stand.daemon.port('up')).transmit.frames,
+        memberRow(await bondRow(stand.daemon), 'm0').transmit.frames,
+      ],
+      ([port, carried]) => port === carried,
+      2000,
+    );
+    expect(sentByPort).toBe(sentByMember);
   });
 
   it('what the bridge floods arrives once: standby members receive nothing', async () => {
@@ -47,14 +56,14 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
 
   it('OD "active-backup bonding (with primary)": carrier lost, another carries; the primary takes over when it is back', async () => {
     const before = await bondRow(stand.daemon);
-    const { lost, gapMs, duplicates } = await stand.flow('a', 2.5, async () => {
+    const { lost, outageMs, duplicates } = await stand.flow('a', 2.5, async () => {
       await stand.link('sw', 'f0', 'down');
       expect((await untilActive(stand.daemon, 'm1')).active).toBe('m1');
       await sleep(300);
       await stand.link('sw', 'f0', 'up');
       expect((await untilActive(stand.daemon, 'm0')).active).toBe('m0');
     });
-    expect(gapMs).toBeLessThan(GAP_MS_MAX);
+    expect(outageMs).toBeLessThan(GAP_MS_MAX);
     expect(lost).toBeLessThan((RATE * GAP_MS_MAX) / 1000);
     expect(duplicates).toBe(0);
     const after = await bondRow(stand.daemon);
@@ -68,30 +77,34 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
     await stand.link('sw', 'f0', 'down');
     expect((await untilActive(stand.daemon, 'm1')).active).toBe('m1');
     await stand.link('sw', 'f0', 'up');
-    await untilBond(stand.daemon, (row) => memberRow(row, 'm0').state === 'standby');
+    const back = await untilBond(stand.daemon, (row) => memberRow(row, 'm0').state === 'standby');
+    expect(memberRow(back, 'm0').state).toBe('standby');
     expect((await bondRow(stand.daemon)).active).toBe('m1');
     await stand.link('sw', 'f1', 'down');
     expect((await untilActive(stand.daemon, 'm0')).active).toBe('m0');
     await stand.link('sw', 'f1', 'up');
+    await stand.linked();
   });
 
   it('primary-reselect failure: the primary waits until the active one is lost', async () => {
     await stand.apply(up({ primary: 'm0', 'primary-reselect': 'failure' }));
     await untilActive(stand.daemon, 'm0');
     await stand.link('sw', 'f0', 'down');
-    await untilActive(stand.daemon, 'm1');
+    expect((await untilActive(stand.daemon, 'm1')).active).toBe('m1');
     await stand.link('sw', 'f0', 'up');
-    await untilBond(stand.daemon, (row) => memberRow(row, 'm0').state === 'standby');
+    const back = await untilBond(stand.daemon, (row) => memberRow(row, 'm0').state === 'standby');
+    expect(memberRow(back, 'm0').state).toBe('standby');
     expect((await bondRow(stand.daemon)).active).toBe('m1');
     await stand.link('sw', 'f1', 'down');
     expect((await untilActive(stand.daemon, 'm0')).active).toBe('m0');
     await stand.link('sw', 'f1', 'up');
+    await stand.linked();
   });
 
   it.each(['a', 'b'] as const)('a planned change loses nothing of what %s sends', async (from) => {
     await stand.apply(up());
     const start = (await untilBond(stand.daemon, ({ active }) => active !== null)).active!;
-    await untilBond(stand.daemon, ({ members }) => members.every(({ link }) => link));
+    await stand.linked();
     await stand.a.ping(B);
     const order = devices.filter((name) => name !== start);
     const result = await stand.flow(from, 2.5, async () => {
@@ -164,7 +177,7 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
   });
 
   it('updelay lets a member wait that came back, and is skipped when none is up', async () => {
-    await stand.apply(up({ primary: 'm0', updelay: 1000 }));
+    await stand.apply(up({ primary: 'm0', updelay: 3000 }));
     await untilActive(stand.daemon, 'm0');
     await stand.link('sw', 'f0', 'down');
     await untilActive(stand.daemon, 'm1');
@@ -173,15 +186,16 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
     const waiting = await untilBond(stand.daemon, (row) => memberRow(row, 'm0').link);
     expect(memberRow(waiting, 'm0').state).toBe('waiting');
     await untilActive(stand.daemon, 'm0');
-    expect(performance.now() - from).toBeGreaterThan(950);
+    expect(performance.now() - from).toBeGreaterThan(2900);
     for (const device of ['f0', 'f1', 'f2']) await stand.link('sw', device, 'down');
     await untilActive(stand.daemon, null);
     const alone = performance.now();
     await stand.link('sw', 'f2', 'up');
     await untilActive(stand.daemon, 'm2');
-    expect(performance.now() - alone).toBeLessThan(900);
+    expect(performance.now() - alone).toBeLessThan(2000);
     for (const device of ['f0', 'f1']) await stand.link('sw', device, 'up');
     await stand.apply(up());
+    await stand.linked();
   });
 
   it('OD "active bond member survives restart": of a worker, under traffic', async () => {
@@ -194,13 +208,13 @@ describeNeeds(NEEDS, 'active-backup into a Linux bridge', () => {
   it('V test_bond "add member": members come and go by apply, under traffic', async () => {
     await stand.apply(bond(['m0'], { mode: 'active-backup' }));
     await untilActive(stand.daemon, 'm0');
-    const { gapMs } = await stand.flow('b', 2, async () => {
+    const { outageMs } = await stand.flow('b', 2, async () => {
       await stand.apply(bond(['m0', 'm1'], { mode: 'active-backup' }));
       await untilBond(stand.daemon, ({ members }) => members.length === 2 && members.every(({ link }) => link));
       await stand.apply(bond(['m1'], { mode: 'active-backup' }));
       await untilActive(stand.daemon, 'm1');
     });
-    expect(gapMs).toBeLessThan(GAP_MS_MAX);
+    expect(outageMs).toBeLessThan(GAP_MS_MAX);
     expect(await stand.a.ping(B)).toBe(3);
     expect((await bondRow(stand.daemon)).members.map(({ name }) => name)).toEqual(['m1']);
   });

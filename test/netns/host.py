@@ -16,14 +16,19 @@ import time
 SOL_PACKET = 263
 PACKET_AUXDATA = 8
 SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
 ETH_P_ALL = 3
 TP_STATUS_VLAN_VALID = 1 << 4
 TP_STATUS_VLAN_TPID_VALID = 1 << 6
 PACKET_OUTGOING = 4
 FLOW_TYPE = 0x88B5
+# The flow's number, the frame's number in it, and when it was sent.
+FLOW_FIELDS = '!IId'
 BLOCK = 1 << 20
 # Frames that a flow sends at once, at most.
 BURST = 64
+# How often a listener that hears nothing looks whether it is still wanted.
+LOOK_SECONDS = 0.2
 
 written = threading.Lock()
 sniffers = {}
@@ -36,6 +41,7 @@ def packet_socket(device, protocol, receive_bytes=0):
     if receive_bytes:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, receive_bytes)
         sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('ll', 0, int(LOOK_SECONDS * 1e6)))
     sock.bind((device, protocol))
     return sock
 
@@ -52,28 +58,52 @@ def with_tag(frame, ancillary):
     return frame
 
 
-class Sniffer(threading.Thread):
-    """Keeps what a device receives and a test cares for: frames with `marker` in them."""
+def arrival(ancillary):
+    """When the kernel received a frame, by its clock: it knows of no pause of ours."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack('ll', data)
+            return seconds + nanoseconds / 1e9
+    return time.time()
 
-    def __init__(self, device, marker):
+
+class Listener(threading.Thread):
+    """Takes what a socket receives until somebody says that it is no longer wanted: several would share one interpreter."""
+
+    def __init__(self, sock, bytes_max):
         super().__init__(daemon=True)
-        self.marker = marker
-        self.frames = []
-        self.arrived = threading.Condition()
-        self.sock = packet_socket(device, ETH_P_ALL, 16 << 20)
+        self.sock = sock
+        self.bytes_max = bytes_max
+        self.wanted = True
 
     def run(self):
-        while True:
+        while self.wanted:
             try:
-                frame, ancillary, _, address = self.sock.recvmsg(70000, 256)
+                frame, ancillary, _, address = self.sock.recvmsg(self.bytes_max, 256)
+            except BlockingIOError:
+                continue
             except OSError:
                 time.sleep(0.01)  # The device went down for a moment.
                 continue
-            if address[2] == PACKET_OUTGOING or self.marker not in frame:
-                continue
-            with self.arrived:
-                self.frames.append(with_tag(frame, ancillary))
-                self.arrived.notify_all()
+            self.take_in(frame, ancillary, address)
+        self.sock.close()
+
+
+class Sniffer(Listener):
+    """Keeps what a device receives and a test cares for: frames with `marker` in them."""
+
+    def __init__(self, device, marker):
+        super().__init__(packet_socket(device, ETH_P_ALL, 16 << 20), 70000)
+        self.marker = marker
+        self.frames = []
+        self.arrived = threading.Condition()
+
+    def take_in(self, frame, ancillary, address):
+        if address[2] == PACKET_OUTGOING or self.marker not in frame:
+            return
+        with self.arrived:
+            self.frames.append(with_tag(frame, ancillary))
+            self.arrived.notify_all()
 
     def take(self, count, seconds):
         end = time.monotonic() + seconds
@@ -84,38 +114,40 @@ class Sniffer(threading.Thread):
         return taken
 
 
-class Flow(threading.Thread):
+class Flow(Listener):
     """Counts the numbered frames of one flow."""
 
     def __init__(self, device, number):
-        super().__init__(daemon=True)
+        super().__init__(packet_socket(device, FLOW_TYPE, 64 << 20), 2048)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.device = device
         self.number = number
         self.seen = set()
         self.duplicates = 0
-        self.last = None
-        self.gap = 0.0
-        self.sock = packet_socket(device, FLOW_TYPE, 64 << 20)
+        self.late = 0.0
 
-    def run(self):
-        while True:
-            try:
-                frame = self.sock.recv(2048)
-            except OSError:
-                time.sleep(0.01)
-                continue
-            number, sequence = struct.unpack_from('!II', frame, 14)
-            if number != self.number:
-                continue
-            if sequence in self.seen:
-                self.duplicates += 1
-            self.seen.add(sequence)
-            now = time.monotonic()
-            if self.last is not None:
-                self.gap = max(self.gap, now - self.last)
-            self.last = now
+    def take_in(self, frame, ancillary, _):
+        number, sequence, sent = struct.unpack_from(FLOW_FIELDS, frame, 14)
+        if number != self.number:
+            return
+        if sequence in self.seen:
+            self.duplicates += 1
+        self.seen.add(sequence)
+        self.late = max(self.late, arrival(ancillary) - sent)
+
+    def missing(self, sent):
+        """The longest run of numbers below `sent` that never came."""
+        numbers = [-1, *sorted(self.seen), sent]
+        return max(after - before - 1 for before, after in zip(numbers, numbers[1:]))
+
+
+def forget_sniffer(device):
+    if device in sniffers:
+        sniffers.pop(device).wanted = False
 
 
 def op_sniff(device, marker=''):
+    forget_sniffer(device)
     sniffer = Sniffer(device, bytes.fromhex(marker))
     sniffers[device] = sniffer
     sniffer.start()
@@ -144,31 +176,41 @@ def op_send(device, frames, times=1, pause=0.0):
 
 
 def op_flow_listen(device, number):
+    """Listens to one flow and to nothing else that comes by the device; what older flows came to can still be asked."""
+    forget_sniffer(device)
+    for older in flows.values():
+        if older.device == device:
+            older.wanted = False
     flow = Flow(device, number)
     flows[number] = flow
     flow.start()
 
 
-def op_flow_result(number):
+def op_flow_result(number, sent=0):
     flow = flows[number]
-    return {'received': len(flow.seen), 'duplicates': flow.duplicates, 'gap_ms': flow.gap * 1000}
+    return {
+        'received': len(flow.seen),
+        'duplicates': flow.duplicates,
+        'missing': flow.missing(sent),
+        'late_ms': flow.late * 1000,
+    }
 
 
 def op_flow_send(device, destination, source, number, rate, seconds, size=100):
     """Numbered frames at a steady rate; answers how many were handed to the device.
 
-    A sender that was not on a CPU for a while goes on from there: catching up in one burst would overrun any queue.
+    A sender that was not on a CPU for a while goes on from there, and with the next number: catching up in one burst would overrun any queue.
     """
     sock = packet_socket(device, 0)
-    head = bytes.fromhex(destination + source) + struct.pack('!HI', FLOW_TYPE, number)
-    pad = bytes(max(0, size - len(head) - 4))
+    head = bytes.fromhex(destination + source) + struct.pack('!H', FLOW_TYPE)
+    pad = bytes(max(0, size - len(head) - struct.calcsize(FLOW_FIELDS)))
     now = start = due = time.monotonic()
     sent = 0
     while now - start < seconds:
         due = max(due, now - BURST / rate)
         while due <= now:
             try:
-                sock.send(head + struct.pack('!I', sent) + pad)
+                sock.send(head + struct.pack(FLOW_FIELDS, number, sent, time.time()) + pad)
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise

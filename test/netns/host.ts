@@ -18,7 +18,10 @@ export interface Transfer {
 export interface FlowResult {
   readonly received: number;
   readonly duplicates: number;
-  readonly gap_ms: number;
+  /** The longest run of frames that never came. */
+  readonly missing: number;
+  /** How long the latest frame was under way. */
+  readonly late_ms: number;
 }
 
 export interface FlowOptions {
@@ -32,6 +35,14 @@ export interface FlowOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly size?: number;
+}
+
+/**
+ * The longest time in milliseconds for which a flow of `rate` frames a second didn't get through: its frames were lost or held back. Pauses of
+ * the sender and of the listener are no part of it.
+ */
+export function outageOf({ missing, late_ms }: FlowResult, rate: number): number {
+  return Math.max((missing / rate) * 1000, late_ms);
 }
 
 export interface PingOptions {
@@ -116,6 +127,11 @@ export class Host {
     return this.#ask('frames', { device, count, seconds });
   }
 
+  /** Forgets what came so far, and whatever comes until there is nothing for `seconds`. */
+  async drain(device: string, seconds = 0.05): Promise<void> {
+    while ((await this.frames(device, 1, seconds)).length > 0);
+  }
+
   /** Answers how many frames were handed to the device, those included that found its queue full. */
   send(device: string, frames: readonly string[], options: { times?: number; pause?: number } = {}): Promise<number> {
     return this.#ask('send', { device, frames, ...options });
@@ -148,12 +164,14 @@ export class Host {
     return this.#ask('ask_peer', { address, port });
   }
 
+  /** Sniffers of the device, and listeners to older flows, end. */
   listenFlow(device: string, number: number): Promise<void> {
     return this.#ask('flow_listen', { device, number });
   }
 
-  flowResult(number: number): Promise<FlowResult> {
-    return this.#ask('flow_result', { number });
+  /** `sent`: how many frames there were, so that the last ones can be missed. */
+  flowResult(number: number, sent = 0): Promise<FlowResult> {
+    return this.#ask('flow_result', { number, sent });
   }
 
   sendFlow(options: FlowOptions): Promise<number> {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { beforeEach } from 'vitest';
 import { Daemon, type DaemonOptions } from './daemon.ts';
 import { Host } from './host.ts';
 
@@ -106,6 +107,13 @@ export function tap(lab: Lab, name: string, more: object = {}): { name: string; 
 /** One bridge, br0, and no metrics, whose port number the tests would fight over. */
 export function bridge(ports: readonly object[], more: object = {}, top: object = {}): object {
   return { metrics: false, ...top, bridges: [{ name: 'br0', ...more, ports }] };
+}
+
+/** Puts right, before the second try of a test, what the first one may have left. To be called among a `describe`'s other hooks. */
+export function beforeRetry(mend: () => Promise<unknown>): void {
+  beforeEach(async ({ task }) => {
+    if ((task.result?.retryCount ?? 0) > 0) await mend();
+  });
 }
 
 /** Asks again until the answer is right or `ms` have passed; answers the last one. */
