@@ -12,7 +12,7 @@ import { describeNeeds } from '../needs.ts';
 import { bond, member } from './bond-rig.ts';
 import { type Daemon, runCli, WEFT } from './daemon.ts';
 import type { Host } from './host.ts';
-import { bridge, Lab, REAL, tap, until } from './lab.ts';
+import { bridge, devicesIn, Lab, REAL, tap, until } from './lab.ts';
 
 const NOBODY = 65_534;
 
@@ -96,18 +96,13 @@ describeNeeds(REAL, 'bad input', () => {
     const args = ['run', '-c', write('second.yaml', content), '--socket', socket, ...(options.args ?? [])];
     return runCli(args, options.netns ?? lab.name('hub'));
   };
-  /** What a namespace holds besides lo. */
-  const devices = async (netns: string) =>
-    (await execa('ip', ['-n', netns, '-o', 'link', 'show'])).stdout
-      .split('\n')
-      .filter((line) => !/^\d+: lo:/.test(line));
   const unharmed = async () => {
     expect((await daemon.ports()).map(({ name, up }) => [name, up])).toEqual([
       ['a', true],
       ['b', true],
     ]);
     expect(await a.ping('10.4.0.2')).toBe(3);
-    expect(await devices(lab.name('hub'))).toEqual([]);
+    expect(await devicesIn(lab.name('hub'))).toEqual([]);
   };
 
   it.each(Object.entries(FAULTS))(
@@ -120,7 +115,7 @@ describeNeeds(REAL, 'bad input', () => {
         expect(stderr + stdout).not.toMatch(/\n\s+at /);
         expect(exitCode).toBe(2);
       }
-      expect(await devices(lab.name('hub'))).toEqual([]);
+      expect(await devicesIn(lab.name('hub'))).toEqual([]);
     },
   );
 

@@ -4,7 +4,7 @@ import { describeNeeds } from '../needs.ts';
 import { bondRow, cables, kernelBridge } from './bond-rig.ts';
 import type { Daemon } from './daemon.ts';
 import type { Host } from './host.ts';
-import { bridge, Lab, REAL, until } from './lab.ts';
+import { beforeRetry, bridge, Lab, REAL, until } from './lab.ts';
 
 const ROUTER = '10.43.0.1';
 const MACHINE = '10.43.0.2';
@@ -33,6 +33,7 @@ describeNeeds(REAL, 'a member that is taken over', () => {
     await until(carried, (active) => active === 'm0');
   });
   afterAll(() => lab.close());
+  beforeRetry(() => router.run('ip', 'link', 'set', 'f0', 'up'));
 
   it('leaves the machine reachable, by either member', async () => {
     expect(await machine.run('ip', '-br', 'addr', 'show', 'dev', 'm0')).not.toContain(MACHINE);

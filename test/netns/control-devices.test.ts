@@ -101,11 +101,13 @@ async function made(specs: readonly TapSpec[]): Promise<Extract<TapOutcome<Holde
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  // The kernel takes namespaces away one after another, when it comes to it.
+  const end = performance.now() + 15_000;
+  while (performance.now() < end) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  expect.fail('did not happen within 4 s');
+  expect.fail('did not happen within 15 s');
 }
 
 describeNeeds({ root: true, tun: true, tools: ['ip', 'python3'] }, 'control/devices on the kernel', () => {
@@ -210,7 +212,7 @@ describeNeeds({ root: true, tun: true, tools: ['ip', 'python3'] }, 'control/devi
     await devices.remove([WEB]);
   });
 
-  it('configures 1,000 devices here within 3 s', async () => {
+  it('configures 1,000 devices here within 6 s', async () => {
     const lines = Array.from({ length: 1000 }, (_, i) => `tuntap add wd-k${i} mode tap multi_queue`);
     const specs = lines.map((_, i) => ({
       ...HERE,
@@ -230,7 +232,7 @@ describeNeeds({ root: true, tun: true, tools: ['ip', 'python3'] }, 'control/devi
       const outcomes = await none.create(specs, 1);
       const created = performance.now() - start;
       expect(outcomes.filter((outcome) => 'error' in outcome)).toEqual([]);
-      expect(created).toBeLessThan(3000);
+      expect(created).toBeLessThan(6000);
       console.info(`1,000 devices configured in ${created.toFixed(0)} ms`);
       expect((await device(null, 'wd-k999'))!).toMatchObject({ adminUp: true, mtu: 9000 });
     } finally {
@@ -238,7 +240,7 @@ describeNeeds({ root: true, tun: true, tools: ['ip', 'python3'] }, 'control/devi
       await none.remove(specs);
       const removed = performance.now() - start;
       console.info(`and removed in ${removed.toFixed(0)} ms`);
-      expect(removed).toBeLessThan(3000);
+      expect(removed).toBeLessThan(6000);
     }
     expect((await findMarked(runIp)).filter(({ mark }) => mark?.bridge === 'wd-br')).toEqual([]);
   });

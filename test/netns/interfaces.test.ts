@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { describeNeeds } from '../needs.ts';
 import type { Daemon } from './daemon.ts';
 import type { Host } from './host.ts';
-import { bridge, Lab, REAL, tap, until } from './lab.ts';
+import { bridge, devicesIn, Lab, REAL, tap, until } from './lab.ts';
 
 describeNeeds(REAL, 'interfaces that come and go', () => {
   let lab: Lab;
@@ -17,8 +17,7 @@ describeNeeds(REAL, 'interfaces that come and go', () => {
   let c: Host;
   const port = (name: string, n: number, more: object = {}) => tap(lab, name, { address: `10.6.0.${n}/24`, ...more });
   const document = () => bridge([port('a', 1), port('b', 2)]);
-  const devices = async (host: Host) =>
-    (await host.run('ls', '/sys/class/net')).split(/\s+/).filter((name) => name !== 'lo' && name !== '');
+  const devices = ({ netns }: Host) => devicesIn(netns);
 
   beforeAll(async () => {
     lab = new Lab();
@@ -125,18 +124,22 @@ describeNeeds(REAL, 'interfaces that come and go', () => {
 
   it('OX "ports that disappear get added back"', async () => {
     await daemon.addPort('br0', port('c', 3));
+    const index = await c.number('eth0', 'ifindex');
+    const stream = await daemon.client.stream('/v1/events');
+    let told = '';
+    stream.on('data', (data) => (told += data));
     await c.run('ip', 'link', 'del', 'eth0');
-    // The kernel sets it down first, and says so.
-    const down = await until(
-      () => daemon.port('c'),
-      (row) => row.reason !== null && row.reason !== 'its link was set down',
+    // For a second the port has no device. The kernel sets it down first, and may be heard before it says that it is gone.
+    await until(
+      async () => told,
+      (text) => /port-down.*port-up/s.test(text),
+      15_000,
     );
-    expect(down).toMatchObject({ up: false, reason: 'device eth0 is gone' });
-    const back = await until(
-      () => daemon.port('c'),
-      (row) => row.up,
-    );
-    expect(back).toMatchObject({ up: true, reason: null });
+    stream.destroy();
+    expect(told).toMatch(/"port-down".*"reason":"(device eth0 is gone|its link was set down)"/);
+    expect(told).toMatch(/port-down.*port-up/s);
+    expect(await daemon.port('c')).toMatchObject({ up: true, reason: null });
+    expect(await c.number('eth0', 'ifindex')).not.toBe(index);
     expect(await c.ping('10.6.0.1')).toBe(3);
     expect(await a.ping('10.6.0.2')).toBe(3);
   });
@@ -169,9 +172,11 @@ describeNeeds(REAL, 'interfaces that come and go', () => {
     await daemon.addPort('br0', port('c', 3));
     expect(await a.ping('10.6.0.3')).toBe(3);
     await lab.deleteNetns('c');
+    // The kernel takes namespaces away one after another, when it comes to it.
     const down = await until(
       () => daemon.port('c'),
       (row) => !row.up,
+      15_000,
     );
     expect(down.up).toBe(false);
     expect(down.reason).toMatch(/namespace|gone|vanish/i);

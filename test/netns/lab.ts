@@ -16,6 +16,11 @@ export const TOOLS = ['ip', 'ping', 'python3', 'sysctl'] as const;
 /** What every test of this folder needs. */
 export const REAL = { root: true, tun: true, addon: true, tools: TOOLS } as const;
 
+/** What the kernel puts into every namespace: the loopback, and a device of each tunnel module that happens to be loaded. */
+const OF_KERNEL = new Set(
+  'lo tunl0 sit0 gre0 gretap0 erspan0 ip_vti0 ip6tnl0 ip6gre0 ip6gretap0 ip6erspan0 ip6_vti0'.split(' '),
+);
+
 let labs = 0;
 
 export class Lab {
@@ -78,9 +83,14 @@ export class Lab {
     return daemon;
   }
 
+  /** Ends the daemons that still run. */
+  async stopDaemons(): Promise<void> {
+    await Promise.all(this.#daemons.map((daemon) => daemon.stop().catch(() => undefined)));
+  }
+
   async close(): Promise<void> {
     process.off('exit', this.#atExit);
-    await Promise.all(this.#daemons.map((daemon) => daemon.stop().catch(() => undefined)));
+    await this.stopDaemons();
     await Promise.all([...this.#hosts.values()].map((host) => host.close()));
     this.#removeNow();
   }
@@ -97,6 +107,14 @@ export class Lab {
     this.#namespaces.clear();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Devices of a namespace, but for those that it has by itself. */
+export async function devicesIn(netns: string): Promise<string[]> {
+  const { stdout } = await execa('ip', ['-n', netns, '-json', 'link', 'show']);
+  return (JSON.parse(stdout) as { ifname: string }[])
+    .map(({ ifname }) => ifname)
+    .filter((name) => !OF_KERNEL.has(name));
 }
 
 /** A TAP port in a namespace of the lab; its device is eth0 there. */

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeNeeds } from '../needs.ts';
 import { mac } from './frames.ts';
 import { type Host, outageOf } from './host.ts';
-import { bridge, Lab, REAL, tap, until } from './lab.ts';
+import { bridge, devicesIn, Lab, REAL, tap, until } from './lab.ts';
 
 describeNeeds(REAL, 'life cycle', () => {
   let lab: Lab;
@@ -14,8 +14,7 @@ describeNeeds(REAL, 'life cycle', () => {
   let b: Host;
   const port = (name: string, n: number, more: object = {}) => tap(lab, name, { address: `10.5.0.${n}/24`, ...more });
   const document = (more: object = {}, top: object = {}) => bridge([port('a', 1), port('b', 2)], more, top);
-  const devices = async (host: Host) =>
-    (await host.run('ls', '/sys/class/net')).split(/\s+/).filter((name) => name !== 'lo' && name !== '');
+  const devices = ({ netns }: Host) => devicesIn(netns);
   const identity = async (host: Host) => ({
     index: await host.number('eth0', 'ifindex'),
     mac: (await host.run('cat', '/sys/class/net/eth0/address')).trim(),

@@ -46,6 +46,11 @@ export class Speaker {
     return (await this.machine.host.frames(DEVICE, count, seconds)).map(readOuter);
   }
 
+  /** Forgets what came so far, and whatever comes until there is nothing for a moment. */
+  drain(): Promise<void> {
+    return this.machine.host.drain(DEVICE);
+  }
+
   /** Waits a moment for what should not come. */
   silence(seconds = 0.2): Promise<Outer[]> {
     return this.heard(1, seconds);

@@ -98,7 +98,7 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, 'ethtool'] }, 'what comes to a t
   afterAll(() => lab.close());
   beforeEach(async () => {
     await daemon.apply(document());
-    await hosts.a.frames('eth0', 1, 0.05);
+    await hosts.a.drain('eth0');
   });
 
   const total = (rows: readonly { reason: string; frames: number }[], reasons: readonly string[]) =>

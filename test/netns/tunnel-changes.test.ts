@@ -9,7 +9,7 @@ import type { TunnelRow } from '../../control/tunnel-rows.ts';
 import { describeNeeds } from '../needs.ts';
 import type { Daemon } from './daemon.ts';
 import type { Host } from './host.ts';
-import { bridge, Lab, REAL, tap, until } from './lab.ts';
+import { beforeRetry, bridge, Lab, REAL, tap, until } from './lab.ts';
 import { DEVICE, type Machine, routed, vxlan } from './underlay.ts';
 
 const FIT = { vlan: { mode: 'access', tag: 1 } };
@@ -57,6 +57,18 @@ describeNeeds(REAL, 'a tunnel whose machine changes', () => {
     expect(other.running).toBe(true);
   });
   afterAll(() => lab.close());
+  beforeRetry(async () => {
+    for (const gone of [
+      ['link', 'del', 'later0'],
+      ['addr', 'del', '192.0.2.77/32', 'dev', DEVICE],
+    ])
+      await near.ip(...gone).catch(() => undefined);
+    await near.ip('addr', 'replace', `${near.v4}/24`, 'dev', DEVICE);
+    await near.ip('route', 'replace', 'default', 'via', '192.0.2.254');
+    await router.run('ip', 'link', 'set', 'r2', 'mtu', '1500');
+    await daemon.apply(ports());
+    await becomes(isUp);
+  });
 
   it('goes on over a worker that is restarted', async () => {
     expect(await pings()).toBe(3);
@@ -76,42 +88,36 @@ describeNeeds(REAL, 'a tunnel whose machine changes', () => {
   });
 
   it('follows a narrower way in mid-flow, and so do the TAPs', async () => {
-    expect(await hosts.a.number('eth0', 'mtu')).toBe(1450);
+    const mtuOfTap = () => hosts.a.number('eth0', 'mtu');
+    expect(await until(mtuOfTap, (mtu) => mtu === 1450)).toBe(1450);
     await router.run('ip', 'link', 'set', 'r2', 'mtu', '1400');
     await hosts.b.serve('10.60.0.2', 6001);
     const { sent, received } = await hosts.a.transfer('10.60.0.2', 6001, 4 << 20);
     expect(received).toBe(sent);
     const row = await becomes(({ mtu }) => mtu === 1350);
     expect(row).toMatchObject({ mtu: 1350, mtuUnderlay: 1350, remotes: [{ pathMtu: 1400 }] });
-    expect(
-      await until(
-        () => hosts.a.number('eth0', 'mtu'),
-        (mtu) => mtu === 1350,
-      ),
-    ).toBe(1350);
+    expect(await until(mtuOfTap, (mtu) => mtu === 1350)).toBe(1350);
     await router.run('ip', 'link', 'set', 'r2', 'mtu', '1500');
     // What the kernel was told it remembers with the route.
     await near.ip('route', 'del', 'default');
     await near.ip('route', 'add', 'default', 'via', '192.0.2.254');
     expect(await becomes(({ mtu }) => mtu === 1450)).toMatchObject({ mtu: 1450 });
-    expect(
-      await until(
-        () => hosts.a.number('eth0', 'mtu'),
-        (mtu) => mtu === 1450,
-      ),
-    ).toBe(1450);
+    expect(await until(mtuOfTap, (mtu) => mtu === 1450)).toBe(1450);
   });
 
   it('names the process that has its UDP port', async () => {
     await daemon.apply(bridge([]));
     const command = ['netns', 'exec', near.netns, 'python3', '-c', HOLDER, near.v4, '4789'];
     const holder = execa('ip', command, { reject: false });
-    await once(holder.stdout, 'data');
-    await daemon.apply(ports());
-    const row = await tunnel();
-    expect(row.reason).toMatch(/^process \d+ \(python3.*\) has UDP port 4789/);
-    holder.kill();
-    await holder;
+    try {
+      await once(holder.stdout, 'data');
+      await daemon.apply(ports());
+      const row = await tunnel();
+      expect(row.reason).toMatch(/^process \d+ \(python3.*\) has UDP port 4789/);
+    } finally {
+      holder.kill();
+      await holder;
+    }
     expect(await becomes(isUp)).toMatchObject({ up: true });
     expect(await pings()).toBe(3);
   });

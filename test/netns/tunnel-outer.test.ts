@@ -121,7 +121,7 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, 'ethtool'] }, 'outer packets', (
     const before = (await daemon.drops()).find(({ reason }) => reason === 'bad-ecn')?.frames ?? 0;
     let dropped = 0;
     for (const own of FAMILIES) {
-      await a.frames('eth0', 1, 0.02);
+      await a.drain('eth0', 0.02);
       const cases = LEAVES.flatMap((row, inside) => row.map((leaves, outside) => ({ leaves, inside, outside })));
       for (const { inside, outside } of cases)
         await speaker.say(inner(own, { tos: DSCP | inside, ttl: 10 + outside }), { family, tos: outside });
@@ -147,6 +147,8 @@ describeNeeds({ ...REAL, tools: [...REAL.tools, 'ethtool'] }, 'outer packets', (
 
   it('df off: outer packets are fragmented, and arrive', async () => {
     await apply({ df: false, mtu: 1500 });
+    const mtuOfTap = () => a.number('eth0', 'mtu');
+    expect(await until(mtuOfTap, (mtu) => mtu === 1500)).toBe(1500);
     expect(await outer(frame(BROADCAST, mac(0xa), []))).toMatchObject({ df: false, isGood: true });
     const fragments = () => far.host.number(DEVICE, 'statistics/rx_packets');
     const before = await fragments();

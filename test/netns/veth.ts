@@ -7,11 +7,14 @@ export interface WireOptions {
   readonly mtu?: number;
 }
 
+/** Numbers of near ends, which no far end has: bond-rig.ts tells why they must differ. */
+let index = 1000;
+
 /** Host `name` gets eth0; the namespace `hub` gets v-NAME. */
 export async function wire(lab: Lab, name: string, { address = [], mtu = 1500 }: WireOptions = {}): Promise<void> {
   const [hub, host] = [lab.name('hub'), lab.name(name)];
   const ip = (...args: string[]) => execa('ip', args);
-  const near = ['link', 'add', `v-${name}`, 'mtu', String(mtu), 'netns', hub];
+  const near = ['link', 'add', `v-${name}`, 'index', String(index++), 'mtu', String(mtu), 'netns', hub];
   await ip(...near, 'type', 'veth', 'peer', 'name', 'eth0', 'mtu', String(mtu), 'netns', host);
   for (const item of address)
     await ip('-n', host, 'addr', 'add', item, 'dev', 'eth0', ...(item.includes(':') ? ['nodad'] : []));

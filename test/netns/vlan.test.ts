@@ -108,7 +108,7 @@ describeNeeds(REAL, 'VLANs on TAPs', () => {
 
   it('OD "VLAN handling": a known unicast address leaves in the same form as a flooded one', async () => {
     await hosts.tunnel.send('eth0', [frame(BROADCAST, mac(0x50), [], 'learn me')]);
-    await Promise.all(PORTS.map((name) => hosts[name].frames('eth0', 1, 0.2)));
+    await Promise.all(PORTS.map((name) => hosts[name].drain('eth0', 0.2)));
     const none = Object.fromEntries(PORTS.map((name) => [name, [] as string[]])) as Record<Port, string[]>;
     const tagged = frame(mac(0x50), mac(0x51), [{ vlan: 10 }, { vlan: 5 }], 'to the tunnel');
     const expected = { ...none, tunnel: [frame(mac(0x50), mac(0x51), [{ vlan: 5 }], 'to the tunnel')] };
@@ -136,7 +136,7 @@ describeNeeds(REAL, 'VLANs on TAPs', () => {
   it('an address lives in each VLAN by itself (independent learning)', async () => {
     await hosts.access.send('eth0', [frame(BROADCAST, mac(0x60), [])]);
     await hosts.other.send('eth0', [frame(BROADCAST, mac(0x60), [])]);
-    await Promise.all(PORTS.map((name) => hosts[name].frames('eth0', 1, 0.2)));
+    await Promise.all(PORTS.map((name) => hosts[name].drain('eth0', 0.2)));
     const rows = (await daemon.fdb()).filter((row) => row.mac === '02:77:74:00:00:60');
     expect(rows.map(({ vlan, port }) => `${vlan} ${port}`).sort()).toEqual(['10 access', '12 other']);
   });
