@@ -1,7 +1,8 @@
 """Connections that last: an echo server, or a client that says a line every few milliseconds and counts the answers.
 
 `chat.py serve ADDRESS PORT` echoes until it is killed. `chat.py talk ADDRESS PORT` says `connected`, talks until its stdin ends, then
-prints one JSON object: how many answers came and in which order, the longest silence, and what broke the connection, if anything did.
+prints one JSON object: how many answers came and in which order, the longest silence, and what broke the connection, if anything did. To
+each line on stdin it says how many answers have come by then.
 """
 import json
 import socket
@@ -35,9 +36,15 @@ def talk(address, port):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     answers = connection.makefile('r')
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-    print('connected', flush=True)
     count, longest, error, last = 0, 0.0, None, time.monotonic()
+
+    def tell():
+        for _ in sys.stdin:
+            print(count, flush=True)
+        ended.set()
+
+    threading.Thread(target=tell, daemon=True).start()
+    print('connected', flush=True)
     try:
         while not ended.is_set():
             connection.sendall(f'{count}\n'.encode())

@@ -12,6 +12,13 @@ export interface Talk {
   readonly error: string | null;
 }
 
+export interface Talking {
+  /** How many answers have come. */
+  answers(): Promise<number>;
+  /** Ends it and tells how it was. */
+  end(): Promise<Talk>;
+}
+
 class Chat {
   readonly process: ChildProcess;
   readonly lines: AsyncIterableIterator<string>;
@@ -21,6 +28,7 @@ class Chat {
     this.process = spawn('ip', ['netns', 'exec', netns, 'python3', SCRIPT, ...args], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
+    this.process.stdin!.on('error', () => undefined);
     this.#reader = createInterface({ input: this.process.stdout! });
     this.lines = this.#reader[Symbol.asyncIterator]();
   }
@@ -40,12 +48,20 @@ export class Chats {
     await this.#start(netns, 'serve', address, port);
   }
 
-  /** Talks from now on; the answer ends it and tells how it was. */
-  async talk(netns: string, address: string, port: number): Promise<() => Promise<Talk>> {
+  /** Talks from now on. */
+  async talk(netns: string, address: string, port: number): Promise<Talking> {
     const chat = await this.#start(netns, 'talk', address, port);
-    return async () => {
-      chat.process.stdin!.end();
-      return JSON.parse(await chat.line()) as Talk;
+    return {
+      answers: async () => {
+        chat.process.stdin!.write('\n');
+        const line = await chat.line();
+        if (!/^\d+$/.test(line)) throw new Error(`a chat has ended: ${line}`);
+        return Number(line);
+      },
+      end: async () => {
+        chat.process.stdin!.end();
+        return JSON.parse(await chat.line()) as Talk;
+      },
     };
   }
 
