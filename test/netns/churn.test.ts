@@ -13,7 +13,7 @@ const ROUNDS = 100;
 /** Ports that come and go in one round of the test that counts what is left. */
 const AT_ONCE = isLong() ? 1000 : 20;
 const AT_ONCE_ROUNDS = isLong() ? 100 : 5;
-/** Frames a second: a TAP holds 1,000 back, so that a switch which gets no CPU for a fifth of a second loses nothing. */
+/** Frames a second: a TAP holds 4,096 back, so that a switch which gets no CPU for half a second loses nothing. */
 const RATE = isLong() ? 5000 : 3000;
 /** What may be lost before the switch read it: it got no CPU for longer than that. */
 const MISSED_SHARE_MAX = 0.02;

@@ -226,6 +226,20 @@ def family_of(address):
     return socket.AF_INET6 if ':' in address else socket.AF_INET
 
 
+def once(op):
+    """What is open stays open: a test that is tried again asks for it again."""
+    done = set()
+
+    def asked(**given):
+        key = tuple(sorted(given.items()))
+        if key not in done:
+            op(**given)
+            done.add(key)
+
+    return asked
+
+
+@once
 def op_serve(address, port):
     """Takes one connection after another and answers each with the SHA-256 of what came."""
     server = socket.socket(family_of(address), socket.SOCK_STREAM)
@@ -273,6 +287,7 @@ def op_transfer(address, port, size, pause=0.0, seconds=30.0):
     return {'sent': digest.hexdigest(), 'received': answer.decode()}
 
 
+@once
 def op_hold(address, port):
     """Has a UDP port open, so that no ICMP error says that nobody listens; what comes is forgotten."""
     sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
@@ -289,6 +304,7 @@ def op_connect(address, port, seconds=2.0):
         return {'result': type(error).__name__, 'from': None}
 
 
+@once
 def op_peers(port, address='0.0.0.0'):
     """Listens and answers each connection with the address that it came from."""
     server = socket.socket(family_of(address), socket.SOCK_STREAM)
