@@ -10,8 +10,8 @@ namespace weft {
 using namespace virtio;
 
 namespace {
-// Tries to get a ring that another worker is sending through: some microseconds.
-constexpr int kLockTries = 512;
+// How often a worker looks for another's ring before it leaves its CPU to others: some microseconds.
+constexpr int kSpinsMax = 512;
 constexpr int32_t kSegmentsMax = 256;
 // Buffers that one frame may be spread over; the guest's stack takes far fewer.
 constexpr int32_t kBuffersMax = 256;
@@ -24,12 +24,10 @@ constexpr uint32_t kAheadBytes = 192;
 }  // namespace
 
 bool GuestCarrier::acquire() {
-  for (int k = 0; k < kLockTries; k++) {
+  return await_lock(kSpinsMax, [this] {
     int32_t free = 0;
-    if (sink_->lock.compare_exchange_weak(free, owner_, std::memory_order_acquire)) return true;
-    pause();
-  }
-  return false;
+    return sink_->lock.compare_exchange_weak(free, owner_, std::memory_order_acquire);
+  });
 }
 
 void GuestCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {

@@ -25,11 +25,7 @@ class Stream : public SocketDevice {
   std::unique_ptr<Carrier> carrier(int32_t worker, int32_t port, int* error) override;
 
   bool lock() {
-    for (int spins = 0; spins < kSpinsMax; spins++) {
-      if (!writing_.load(std::memory_order_relaxed) && !writing_.exchange(true, std::memory_order_acquire)) return true;
-      pause();
-    }
-    return false;
+    return await_lock(kSpinsMax, [this] { return !writing_.load(std::memory_order_relaxed) && !writing_.exchange(true, std::memory_order_acquire); });
   }
   void unlock() { writing_.store(false, std::memory_order_release); }
 

@@ -1,9 +1,13 @@
 // What guest-transmit.cc owes a guest that receives: virtio 1.2, sections 2.7 and 5.1.6.3 to 5.1.6.4.
+#include <sys/mman.h>
+
+#include <chrono>
+#include <thread>
+
+#include "../../native/spin.h"
 #include "finish-model.h"
 #include "guest-driver.h"
 #include "guest-rules.h"
-
-#include <sys/mman.h>
 
 namespace {
 
@@ -313,7 +317,7 @@ void all_segments_or_none() {
   CHECK(rig.worker.transmit(*rig.carrier, {lie | kFinishSegment}).reason == kDropBadOffload);
 }
 
-/// A worker that finds a shared ring taken refuses its list as egress-busy; with a ring each they don't meet.
+/// A worker that finds a shared ring taken waits for it, and after a while refuses its list as egress-busy; with a ring each they don't meet.
 void shared_ring() {
   Options options;
   options.workers = 2;
@@ -327,6 +331,19 @@ void shared_ring() {
   rig.guest.device->rings[0].lock.store(0);
   CHECK(rig.send(pattern(60)).sent == 1);
   CHECK(rig.guest.device->rings[0].lock.load() == 0);
+  // One that holds it for longer than anybody spins, as if it had lost its CPU. This thread may lose its own, too.
+  bool waited = false;
+  for (int k = 0; k < 20 && !waited; k++) {
+    rig.guest.offer({1600});
+    rig.guest.device->rings[0].lock.store(1);
+    std::thread holder([&] {
+      std::this_thread::sleep_for(std::chrono::nanoseconds(kHeldNsMax / 4));
+      rig.guest.device->rings[0].lock.store(0);
+    });
+    waited = rig.worker.transmit(*other, {rig.worker.make(pattern(60))}).sent == 1;
+    holder.join();
+  }
+  CHECK(waited);
   // A worker alone on a ring takes no lock.
   Rig alone;
   alone.guest.offer({1600});
