@@ -227,7 +227,7 @@ export type SwitchEvent =
       /** Ports; they are one where a tunnel's address moved between its remotes. */
       readonly from: string;
       readonly to: string;
-      /** Of tunnels: the far ends behind which it was and is. */
+      /** Of tunnels: the far ends behind which it was and is; null for other ports, and for a remote that is no more. */
       readonly fromRemote: string | null;
       readonly toRemote: string | null;
     }

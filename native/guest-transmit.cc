@@ -1,7 +1,6 @@
 // HOT: frames from a list into a guest's receive queue. What it has no buffers for is refused, and then nothing of that frame was
 // published; headers are rebuilt from facts.
 #include "guest.h"
-#include "spin.h"
 
 #include <algorithm>
 
@@ -24,7 +23,7 @@ constexpr uint32_t kAheadBytes = 192;
 }  // namespace
 
 bool GuestCarrier::acquire() {
-  return await_lock(kSpinsMax, [this] {
+  return patience_.wait(kSpinsMax, [this] {
     int32_t free = 0;
     return sink_->lock.compare_exchange_weak(free, owner_, std::memory_order_acquire);
   });

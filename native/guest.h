@@ -11,6 +11,7 @@
 #include "guest-ring.h"
 #include "registry.h"
 #include "slots.h"
+#include "spin.h"
 
 namespace weft {
 
@@ -105,6 +106,7 @@ class GuestCarrier : public Carrier {
   GuestRing* sink_ = nullptr;
   bool shared_ = false;  // other workers send through the same ring
   int32_t owner_ = 0;    // what this worker writes into a lock
+  Patience patience_;
   int32_t blind_left_ = 0;  // stretches of plain frames that are still copied without a look at the headers in their buffers
 };
 

@@ -20,24 +20,45 @@ inline void pause() {
 /// their queues that long; those for this port would be lost.
 constexpr int64_t kHeldNsMax = 2'000'000;
 
-/// Tries `acquire` until it succeeds: `spins` times at once, then with the CPU left to others in between. False when it took too long.
+/// Tries `acquire` up to `spins` times.
 template <typename Acquire>
-bool await_lock(int spins, Acquire&& acquire) {
+bool spin(int spins, Acquire&& acquire) {
   for (int k = 0; k < spins; k++) {
     if (acquire()) return true;
     pause();
   }
-  const auto now = [] {
-    timespec at;
-    ::clock_gettime(CLOCK_MONOTONIC, &at);
-    return at.tv_sec * int64_t{1'000'000'000} + at.tv_nsec;
-  };
-  const int64_t end = now() + kHeldNsMax;
-  do {
-    ::sched_yield();
-    if (acquire()) return true;
-  } while (now() < end);
   return false;
 }
+
+/// One worker's waiting for one lock. A wait in vain is the last until the lock was had again: somebody whom it takes longer (a guest's memory
+/// that is being read back, a CPU quota) must not make every turn of every other worker that long.
+class Patience {
+ public:
+  /// Tries `acquire` up to `spins` times, then with the CPU left to others in between. False when it took too long.
+  template <typename Acquire>
+  bool wait(int spins, Acquire&& acquire) {
+    const bool had = spin(spins, acquire) || (!is_over_ && yield(acquire));
+    is_over_ = !had;
+    return had;
+  }
+
+ private:
+  template <typename Acquire>
+  static bool yield(Acquire&& acquire) {
+    const int64_t end = now_ns() + kHeldNsMax;
+    do {
+      ::sched_yield();
+      if (acquire()) return true;
+    } while (now_ns() < end);
+    return false;
+  }
+  static int64_t now_ns() {
+    timespec now;
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+  }
+
+  bool is_over_ = false;
+};
 
 }  // namespace weft

@@ -24,8 +24,12 @@ class Stream : public SocketDevice {
       : SocketDevice(std::move(connection), std::move(signal), reader), framing(kBufferBytes, kFrameBytesMax) {}
   std::unique_ptr<Carrier> carrier(int32_t worker, int32_t port, int* error) override;
 
-  bool lock() {
-    return await_lock(kSpinsMax, [this] { return !writing_.load(std::memory_order_relaxed) && !writing_.exchange(true, std::memory_order_acquire); });
+  bool lock(Patience& patience) {
+    return patience.wait(kSpinsMax, [this] { return try_lock(); });
+  }
+  /// Where nothing is lost when somebody else has it.
+  bool lock_at_once() {
+    return spin(kSpinsMax, [this] { return try_lock(); });
   }
   void unlock() { writing_.store(false, std::memory_order_release); }
 
@@ -53,6 +57,8 @@ class Stream : public SocketDevice {
   Framing framing;
 
  private:
+  bool try_lock() { return !writing_.load(std::memory_order_relaxed) && !writing_.exchange(true, std::memory_order_acquire); }
+
   std::atomic<bool> writing_{false};
   std::unique_ptr<uint8_t[]> rest_;
   uint32_t rest_at_ = 0;
@@ -80,6 +86,7 @@ class StreamCarrier : public SocketCarrier {
 
   Stream& stream_;  // held by the queue's end
   Outbox box_;
+  Patience patience_;
 };
 
 /// Why the other side takes no more; an end is an end for all workers.
@@ -102,7 +109,7 @@ int32_t StreamCarrier::begin() {
 void StreamCarrier::transmit(Slots& slots, const int32_t* entries, int32_t count) {
   int32_t k = 0;
   int32_t reason = kDropEgressBusy;
-  if (stream_.lock()) {
+  if (stream_.lock(patience_)) {
     for (reason = begin(); k < count && reason == 0; k++) {
       reason = put(slots, entries[k]);
       if (reason != 0) break;
@@ -178,9 +185,9 @@ int32_t StreamCarrier::settle(Slots& slots, uint32_t sent, int32_t reason) {
   return reason;
 }
 
-/// There may be room for what was kept.
+/// There may be room for what was kept. Whoever has the lock sends that first of all.
 void StreamCarrier::go_on() {
-  if (!stream_.lock()) return;
+  if (!stream_.lock_at_once()) return;
   const int error = stream_.is_over() ? 0 : stream_.send_rest();
   stream_.unlock();
   if (error != 0 && reason_of(error) == kDropEgressFull) return;

@@ -12,7 +12,7 @@ const UNIT = ['test/tidy.test.ts', 'test/{unit,golden,fuzz,sim}/**/*.test.ts'];
 const QUICK = { testTimeout: 20_000, isolate: false, maxWorkers: '100%' };
 const THREADS = ['test/{threads,native}/**/*.test.ts'];
 const ALONE = [
-  'test/guests/{foreign,idle,migration,queues}.test.ts',
+  'test/guests/{flood,foreign,idle,migration,queues}.test.ts',
   'test/interop/{bond-lacp,guests-bench,prometheus}.test.ts',
   'test/netns/{bond,bond-alb,bond-monitor,bond-pair,bond-slb,churn,control-devices,counting,life-cycle}.test.ts',
 ];

@@ -17,7 +17,7 @@ export interface PoolOptions {
   readonly count: number;
   readonly native: Addon;
   readonly log: Log;
-  /** The module that each thread runs; the compiled worker by default. */
+  /** The module that each thread runs, unless threads were started early; the compiled worker by default. */
   readonly file?: string;
   /** What worker `index` must serve when it starts, now or again. */
   assignment(index: number): Assignment;

@@ -16,6 +16,8 @@ import type { TunnelRow } from '../../control/tunnel-rows.ts';
 export const WEFT = fileURLToPath(new URL('../../dist/control/cli/main.js', import.meta.url));
 const START_MS_MAX = 20_000;
 const END_MS_MAX = 15_000;
+/** How a process ends that is at fault itself. */
+const CRASHES: readonly (NodeJS.Signals | null)[] = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'];
 
 export interface DaemonOptions {
   /** Left out: here. */
@@ -60,6 +62,10 @@ export class Daemon {
       env: { ...process.env, ...options.env },
     });
     this.#process.stderr!.on('data', (data) => (this.#stderr += data));
+    this.#process.once('exit', (_, signal) => {
+      // Unhandled on purpose: it fails the run, also where a test's second try passes.
+      if (CRASHES.includes(signal)) throw new Error(`weft crashed by ${signal}: ${this.#stderr}`);
+    });
     this.#ended = once(this.#process, 'close').then(([code, signal]) => ({ code, signal, stderr: this.#stderr }));
   }
 

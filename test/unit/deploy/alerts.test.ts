@@ -97,6 +97,8 @@ const COURSES: Readonly<Record<string, Course>> = {
       [`weft_tunnel_received_datagrams_total{${ENDPOINT}}`]: '0+60000x30',
       [`weft_dropped_frames_total{${SWITCH},bridge="",port="vxlan 192.0.2.1:4789",reason="unknown-vni"}`]: '0+30x30',
       [`weft_dropped_frames_total{${SWITCH},bridge="",port="geneve 192.0.2.1:6081",reason="unknown-vni"}`]: '0+120x30',
+      [`weft_dropped_frames_total{${SWITCH},bridge="",port="vxlan 192.0.2.1:4789",reason="tagged-on-access"}`]:
+        '0+120x30',
       [`weft_dropped_frames_total{${PORT},reason="path-mtu"}`]: '0+120x30',
     },
   },
