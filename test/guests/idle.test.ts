@@ -60,21 +60,25 @@ describeNeeds(REAL, 'sixteen idle guests', () => {
   });
 
   it(`wake the switch with their first kick, within ${WAKE_MS_MAX} ms`, { timeout: 60_000 }, async () => {
-    const received = async () => (await daemon.port('vm7')).receive.frames;
+    const received = () =>
+      Promise.all(['vm0', 'vm7', 'vm15'].map(async (name) => (await daemon.port(name)).receive.frames));
     const before = await received();
     const waits: number[] = [];
     for (const number of [0, 7, 15, 7]) {
       await sleep(1000);
       guests!.stdin!.write(`${number}\n`);
       const said = (await lines.next()).value as string;
-      // Later than it has patience for: others of them may have been sooner.
+      // Later than it has patience for.
       const wait = said === 'never' ? Number.POSITIVE_INFINITY : Number(said);
       expect(wait, said).not.toBeNaN();
       waits.push(wait);
     }
     if (process.env.WEFT_TEST_VERBOSE !== undefined) console.log({ waits });
-    // One of them may have waited for a core of this machine.
+    // They may have waited for a core of this machine, but so long hardly twice.
+    expect(waits.filter((wait) => !Number.isFinite(wait)).length, waits.join(', ')).toBeLessThanOrEqual(1);
     expect(Math.min(...waits), waits.join(', ')).toBeLessThan(WAKE_MS_MAX);
-    expect((await received()) - before).toBe(2);
+    const wanted = [1, 2, 1];
+    const grown = async () => (await received()).map((count, index) => count - before[index]!);
+    expect(await until(grown, (now) => now.join() === wanted.join())).toEqual(wanted);
   });
 });
