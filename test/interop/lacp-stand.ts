@@ -20,6 +20,7 @@ export const OVS_ADDRESS = '10.40.0.2';
 export const VLAN_ADDRESS = '10.40.7.2';
 const VLAN = 7;
 const TOGETHER_MS = 12_000;
+const ANSWERS_MS = 3000;
 
 export type Mode = 'active' | 'passive';
 export type Rate = 'slow' | 'fast';
@@ -136,7 +137,7 @@ export class LacpStand {
    * Waits until Open vSwitch forwards as the links now are: its bond says so before its flows, which are made anew from time to time, do it.
    * Until then it may answer by a link that is gone.
    */
-  async answers(ms = TOGETHER_MS): Promise<void> {
+  async answers(ms = ANSWERS_MS): Promise<void> {
     const ping = () => this.h.ping(OVS_ADDRESS, { count: 1, wait: 1 });
     if ((await until(ping, (answers) => answers === 1, ms)) !== 1) throw new Error('Open vSwitch answers no ping');
   }
@@ -154,7 +155,7 @@ export class LacpStand {
       const ours = row.members.map(({ name, state, reason, lacp }) => [name, state, reason, lacp?.receive, lacp?.mux]);
       throw new Error(`they are not together: ${JSON.stringify({ ours, theirs })}`);
     }
-    await this.answers(ms);
+    await this.answers();
     return row;
   }
 
