@@ -364,11 +364,15 @@ describeNeeds({ ...REAL, tools: TOOLS }, '802.3ad with Open vSwitch', () => {
     );
     const counted = await untilBond(stand.daemon, (row) => lacpOf(row, 'm0').bad > before.bad);
     expect(lacpOf(counted, 'm0').bad - before.bad).toBeGreaterThan(0);
-    const pinging = stand.h.ping(OVS_ADDRESS, { count: 50, interval: 0.02 });
     const flood = `${start}0101`.padEnd(124 * 2, '0');
-    await stand.far.send('f0', [flood], { times: 20_000 });
+    let best = 0;
     // The flood takes CPU from everybody.
-    expect(await pinging).toBeGreaterThanOrEqual(30);
+    for (let round = 0; round < 3 && best < 48; round++) {
+      const pinging = stand.h.ping(OVS_ADDRESS, { count: 50, interval: 0.02 });
+      await stand.far.send('f0', [flood], { times: 20_000 });
+      best = Math.max(best, await pinging);
+    }
+    expect(best).toBeGreaterThanOrEqual(48);
     const after = await bondRow(stand.daemon);
     expect(memberRow(after, 'm0').dropped['punt-limited'] ?? 0).toBeGreaterThan(0);
     await stand.together();
