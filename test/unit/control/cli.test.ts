@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { commandWord, VALUED_OPTIONS } from '../../../control/cli/command-word.ts';
 import {
   BOND_MODE_NAMES,
@@ -22,6 +22,8 @@ import { startWeft, weft } from './cli-rig.ts';
 
 const MAC = '02:00:00:00:00:01';
 const rig = apiRig();
+
+afterEach(() => void vi.unstubAllEnvs());
 
 function file(text: string): string {
   const path = join(rig.folder, 'weft.yaml');
@@ -372,7 +374,6 @@ describe('usage', () => {
       vi.stubEnv('TMPDIR', rig.folder);
       const [one, other] = options.split(' ') as [string, string];
       const { code, out, err } = await weft(rig, `demo ${options}`);
-      vi.unstubAllEnvs();
       expect([code, out]).toEqual([2, '']);
       expect(err).toContain(`option '${one}' cannot be used with option '${other}'`);
     },

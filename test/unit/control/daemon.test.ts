@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeClient } from '../../../control/cli/client.ts';
 import { type Daemon, type OpenSwitch, startDaemon } from '../../../control/daemon.ts';
 import { WeftError } from '../../../control/errors.ts';
@@ -29,6 +29,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
+  vi.unstubAllEnvs();
   await daemon?.close();
   rmSync(folder, { recursive: true });
 });
@@ -68,7 +69,7 @@ describe('a daemon', () => {
   it('takes the document’s socket where nothing else names one', async () => {
     const other = join(folder, 'other.sock');
     writeFileSync(file, `${GOOD}api: { socket: ${other} }\n`);
-    delete process.env.WEFT_SOCKET;
+    vi.stubEnv('WEFT_SOCKET', undefined);
     daemon = await startDaemon({ file, keepDevices: false, version: '0.1.0', log, openSwitch: openFake });
     expect([daemon.socket, existsSync(other)]).toEqual([other, true]);
   });

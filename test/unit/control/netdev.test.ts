@@ -1,5 +1,5 @@
 /** One netdev port's interface over a machine that is told what happens: looks that come late, interfaces that come and go and are refused. */
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { LinkEvents } from '../../../control/devices/link-events.ts';
 import type { LinkEvent } from '../../../control/devices/link-state.ts';
 import type { Interface, Interfaces } from '../../../control/devices/netdev/interfaces.ts';
@@ -64,6 +64,8 @@ function rig(there: Interface[], options: { takeOver?: string; open?: number } =
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+afterEach(() => void vi.useRealTimers());
 
 describe('an interface', () => {
   it('that is there is opened, and is as its link is', async () => {
@@ -156,7 +158,6 @@ describe('an interface', () => {
     vi.advanceTimersByTime(1000);
     await settled();
     expect(device.up).toBe(true);
-    vi.useRealTimers();
     await device.close();
   });
 
@@ -199,7 +200,6 @@ describe('an interface', () => {
     vi.advanceTimersByTime(1000);
     await settled();
     expect([device.handle, device.up]).toEqual([70, true]);
-    vi.useRealTimers();
     await device.close();
   });
 });
