@@ -31,14 +31,13 @@ const TOOLS = [...REAL.tools, ...OVS_TOOLS, 'ethtool', 'iperf3', 'nft'];
 /** IEEE 802.1AX 6.4.4: Short_Timeout_Time. */
 const SHORT_TIMEOUT_MS = 3000;
 const IPERF_PORT = 5201;
+const PORT = 7000;
 
 /** Left out of the short run. */
 const itLong = (title: string, run: Parameters<typeof it>[2]) => isLong() && it(title, run);
 
 describeNeeds({ ...REAL, tools: TOOLS }, '802.3ad with Open vSwitch', () => {
   const stand = new LacpStand();
-  /** Of the last server: it stays. */
-  let port = 7000;
 
   beforeAll(() => stand.open({ mode: 'passive', rate: 'fast' }, 'passive'));
   afterAll(() => stand.close());
@@ -308,12 +307,11 @@ describeNeeds({ ...REAL, tools: TOOLS }, '802.3ad with Open vSwitch', () => {
   });
 
   it('files through the bond arrive with their SHA-256, both ways, four connections each', async () => {
-    port++;
-    await stand.far.serve(OVS_ADDRESS, port);
-    await stand.h.serve(OUR_ADDRESS, port);
+    await stand.far.serve(OVS_ADDRESS, PORT);
+    await stand.h.serve(OUR_ADDRESS, PORT);
     const many = [
-      ...[1, 2, 3, 4].map(() => stand.h.transfer(OVS_ADDRESS, port, 2 << 20)),
-      ...[1, 2, 3, 4].map(() => stand.far.transfer(OUR_ADDRESS, port, 2 << 20)),
+      ...[1, 2, 3, 4].map(() => stand.h.transfer(OVS_ADDRESS, PORT, 2 << 20)),
+      ...[1, 2, 3, 4].map(() => stand.far.transfer(OUR_ADDRESS, PORT, 2 << 20)),
     ];
     for (const { sent, received } of await Promise.all(many)) expect(received).toBe(sent);
   });
