@@ -1,6 +1,6 @@
 """Guests that do nothing, as vhost-user front ends: idle.py SOCKET … connects to each, gives it memory and one pair of rings, and says
 `ready`. For each line on stdin it lets the guest of that number send one frame, and prints the milliseconds until the switch has taken it,
-or `no kick` when the switch asks for none. After VIRTIO 1.2, section 2.7 (split rings), and QEMU's docs/interop/vhost-user.rst.
+or `no kick` when the switch asks for none within a second. After VIRTIO 1.2, section 2.7 (split rings), and QEMU's docs/interop/vhost-user.rst.
 """
 import mmap
 import os
@@ -55,6 +55,10 @@ class Guest:
         struct.pack_into('<QIHH', self.memory, 0x10000 + 16 * slot, buffer, HEADER_BYTES + FRAME_BYTES, 0, 0)
         struct.pack_into('<H', self.memory, 0x10000 + AVAILABLE + 4 + 2 * slot, slot)
         self.sent += 1
+        # The switch may be awake for a moment, and asks for a kick once it is about to sleep.
+        started = time.monotonic()
+        while self.used()[0] & NO_NOTIFY and time.monotonic() - started < PATIENCE:
+            time.sleep(0.001)
         started = time.monotonic()
         struct.pack_into('<H', self.memory, 0x10000 + AVAILABLE + 2, self.sent & 0xffff)
         if self.used()[0] & NO_NOTIFY:
