@@ -45,6 +45,17 @@ export function outageOf({ missing, late_ms }: FlowResult, rate: number): number
   return Math.max((missing / rate) * 1000, late_ms);
 }
 
+/** Frames that a queue of a TAP of ours holds. */
+const QUEUE_FRAMES = 4096;
+
+/**
+ * How late in milliseconds a flow of `rate` frames a second gets at least when it fills the queue of its TAP, less a tenth for the sender's
+ * bursts. The kernel counts what a full queue had no room for together with what lay in a queue when it was detached: this tells them apart.
+ */
+export function lateWhenFullMs(rate: number): number {
+  return 0.9 * (QUEUE_FRAMES / rate) * 1000;
+}
+
 export interface PingOptions {
   readonly count?: number;
   /** Bytes of payload. */

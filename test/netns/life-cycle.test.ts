@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeNeeds } from '../needs.ts';
 import { mac } from './frames.ts';
-import { type Host, outageOf } from './host.ts';
+import { type Host, lateWhenFullMs, outageOf } from './host.ts';
 import { bridge, devicesIn, Lab, REAL, tap, until } from './lab.ts';
 
 describeNeeds(REAL, 'life cycle', () => {
@@ -122,7 +122,7 @@ describeNeeds(REAL, 'life cycle', () => {
     expect(await a.ping('10.5.0.2')).toBe(3);
     const rate = 4000;
     const missed = async () => (await daemon.port('a')).missed['queue-full'] ?? 0;
-    /** Sends for some seconds while `work` goes on; answers what was lost and the longest outage. */
+    /** Sends for some seconds while `work` goes on; answers what was lost, how late the latest came, and the longest outage. */
     const during = async (number: number, seconds: number, work: () => Promise<void>) => {
       await b.listenFlow('eth0', number);
       const sending = a.sendFlow({ device: 'eth0', destination: mac(2), source: mac(1), number, rate, seconds });
@@ -134,12 +134,12 @@ describeNeeds(REAL, 'life cycle', () => {
         ({ received }) => received === sent,
         1500,
       );
-      return { sent, lost: sent - result.received, outageMs: outageOf(result, rate) };
+      return { sent, lost: sent - result.received, lateMs: result.late_ms, outageMs: outageOf(result, rate) };
     };
     /** Everything arrives, but for what found the TAP's queue full since the switch got no CPU. */
     const losesNothing = async (number: number, seconds: number, work: () => Promise<void>) => {
       const missedBefore = await missed();
-      const { sent, lost } = await during(number, seconds, work);
+      const { sent, lost, lateMs } = await during(number, seconds, work);
       const more = await until(
         async () => (await missed()) - missedBefore,
         (count) => count >= lost,
@@ -147,6 +147,7 @@ describeNeeds(REAL, 'life cycle', () => {
       );
       expect(lost).toBeLessThanOrEqual(more);
       expect(lost).toBeLessThan(sent * 0.02);
+      if (lost > 0) expect(lateMs).toBeGreaterThan(lateWhenFullMs(rate));
       expect((await daemon.port('a')).dropped).toEqual({});
     };
     const carried = async () => (await daemon.workers()).map(({ frames }) => frames);
