@@ -38,11 +38,12 @@ export interface FlowOptions {
 }
 
 /**
- * The longest time in milliseconds for which a flow of `rate` frames a second didn't get through: its frames were lost or held back. Pauses of
- * the sender and of the listener are no part of it.
+ * The longest time in milliseconds for which a flow of `rate` frames a second didn't get through, at most: an outage may lose its first frames
+ * and hold the next ones back, so that the longest loss and the longest delay add up. Pauses of the sender and of the listener are no part of
+ * it.
  */
 export function outageOf({ missing, late_ms }: FlowResult, rate: number): number {
-  return Math.max((missing / rate) * 1000, late_ms);
+  return (missing / rate) * 1000 + late_ms;
 }
 
 /** Frames that a queue of a TAP of ours holds. */
