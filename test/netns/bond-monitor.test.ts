@@ -12,8 +12,9 @@ describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
   const stand = new Stand();
   const INTERVAL_MS = 200;
   const MISSED = 3;
-  /** Usual are 650 to 750; a busy machine asks and answers later. */
-  const TOOK_MS_MAX = 2500;
+  /** Usual are 650 to 750; a busy machine asks and answers later, but not each time. */
+  const TOOK_MS_MAX = 1300;
+  const TRIES = 3;
   const up = (target: string, source: string) =>
     bond(['m0', 'm1'], {
       ...{ mode: 'active-backup', 'arp-source': source },
@@ -37,6 +38,25 @@ describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
       await stand.sw.run('bridge', 'link', 'set', 'dev', device, 'isolated', state);
   }
 
+  /** Takes the active member out of the target's reach and has it back; answers how long it took until the other one carried. */
+  async function failOver(): Promise<number> {
+    const before = (await bondRow(stand.daemon)).active!;
+    const other = before === 'm0' ? 'm1' : 'm0';
+    const from = performance.now();
+    await isolate(before, 'on');
+    const row = await untilActive(stand.daemon, other, 5000);
+    const took = performance.now() - from;
+    expect(row.active).toBe(other);
+    expect(memberRow(row, before).link).toBe(true);
+    expect(took).toBeGreaterThan((MISSED - 1) * INTERVAL_MS - 50);
+    expect(await stand.a.ping(B)).toBe(3);
+    await isolate(before, 'off');
+    await untilBond(stand.daemon, ({ members }) => members.every(({ state }) => state !== 'down'));
+    expect((await bondRow(stand.daemon)).active).toBe(other);
+    expect(await stand.a.ping(B)).toBe(3);
+    return took;
+  }
+
   it('a target that answers keeps the active member', async () => {
     const row = await untilBond(stand.daemon, ({ active }) => active !== null);
     await sleep(3 * INTERVAL_MS * MISSED);
@@ -52,22 +72,12 @@ describeNeeds(NEEDS, 'the ARP monitor, with the carrier up', () => {
     'by %s: out of the active member’s reach, the other carries within missed-max intervals',
     async (_, target, source) => {
       await stand.apply(up(target, source));
-      await sleep(2 * INTERVAL_MS * MISSED);
-      const before = (await bondRow(stand.daemon)).active!;
-      const other = before === 'm0' ? 'm1' : 'm0';
-      const from = performance.now();
-      await isolate(before, 'on');
-      const row = await untilActive(stand.daemon, other, 5000);
-      const took = performance.now() - from;
-      expect(row.active).toBe(other);
-      expect(memberRow(row, before).link).toBe(true);
-      expect(took).toBeGreaterThan((MISSED - 1) * INTERVAL_MS - 50);
-      expect(took).toBeLessThan(TOOK_MS_MAX);
-      expect(await stand.a.ping(B)).toBe(3);
-      await isolate(before, 'off');
-      await untilBond(stand.daemon, ({ members }) => members.every(({ state }) => state !== 'down'));
-      expect((await bondRow(stand.daemon)).active).toBe(other);
-      expect(await stand.a.ping(B)).toBe(3);
+      let best = Number.POSITIVE_INFINITY;
+      for (let k = 0; k < TRIES && best >= TOOK_MS_MAX; k++) {
+        await sleep(2 * INTERVAL_MS * MISSED);
+        best = Math.min(best, await failOver());
+      }
+      expect(best).toBeLessThan(TOOK_MS_MAX);
     },
   );
 });
