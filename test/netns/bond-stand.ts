@@ -15,7 +15,7 @@ export const B = '10.41.0.2';
 /** Frames a second of a flow. */
 export const RATE = 2000;
 /** What a failover may take on a busy machine; the bench measures it. */
-export const GAP_MS_MAX = 500;
+export const OUTAGE_MS_MAX = 500;
 export const NEEDS = { ...REAL, tools: [...REAL.tools, 'bridge'] };
 
 export interface FlowOutcome {
