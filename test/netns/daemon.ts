@@ -62,11 +62,11 @@ export class Daemon {
       env: { ...process.env, ...options.env },
     });
     this.#process.stderr!.on('data', (data) => (this.#stderr += data));
-    this.#process.once('exit', (_, signal) => {
-      // Unhandled on purpose: it fails the run, also where a test's second try passes.
-      if (CRASHES.includes(signal)) throw new Error(`weft crashed by ${signal}: ${this.#stderr}`);
-    });
     this.#ended = once(this.#process, 'close').then(([code, signal]) => ({ code, signal, stderr: this.#stderr }));
+    // Handled by nobody, on purpose: it fails the run, also where a test's second try passes.
+    void this.#ended.then(({ signal, stderr }) => {
+      if (CRASHES.includes(signal)) throw new Error(`weft crashed by ${signal}: ${stderr}`);
+    });
   }
 
   /** Rejects, with what the daemon said, when it ends or takes too long before it is ready. */
