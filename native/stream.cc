@@ -27,8 +27,8 @@ class Stream : public SocketDevice {
   bool lock(Patience& patience) {
     return patience.wait(kSpinsMax, [this] { return try_lock(); });
   }
-  /// Where nothing is lost when somebody else has it.
-  bool lock_at_once() {
+  /// Spins only: where nothing is lost when somebody else has it.
+  bool lock_soon() {
     return spin(kSpinsMax, [this] { return try_lock(); });
   }
   void unlock() { writing_.store(false, std::memory_order_release); }
@@ -187,7 +187,7 @@ int32_t StreamCarrier::settle(Slots& slots, uint32_t sent, int32_t reason) {
 
 /// There may be room for what was kept. Whoever has the lock sends that first of all.
 void StreamCarrier::go_on() {
-  if (!stream_.lock_at_once()) return;
+  if (!stream_.lock_soon()) return;
   const int error = stream_.is_over() ? 0 : stream_.send_rest();
   stream_.unlock();
   if (error != 0 && reason_of(error) == kDropEgressFull) return;

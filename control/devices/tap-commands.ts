@@ -14,7 +14,7 @@ export interface TapCommand<T> {
 }
 
 /** Frames that wait while the switch has no CPU: at 50,000 a second the kernel's default of 1,000 is 20 ms, less than a busy host's scheduler. */
-const QUEUE_FRAMES = 4096;
+export const QUEUE_FRAMES = 4096;
 
 /** IPv6 without duplicate address detection: the address is the document's, and must work when the port is reported up. */
 function addAddress(device: string, address: string): string {

@@ -2,11 +2,13 @@
  * A host behind a port: a process of host.py in a network namespace, and commands run there. Made by lab.ts; ends with `close`, and in any
  * case with the test process, whose pipe it reads.
  */
+
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { QUEUE_FRAMES } from '../../control/devices/tap-commands.ts';
 
 const AGENT = fileURLToPath(new URL('host.py', import.meta.url));
 
@@ -45,9 +47,6 @@ export interface FlowOptions {
 export function outageOf({ missing, late_ms }: FlowResult, rate: number): number {
   return (missing / rate) * 1000 + late_ms;
 }
-
-/** Frames that a queue of a TAP of ours holds. */
-const QUEUE_FRAMES = 4096;
 
 /**
  * How late in milliseconds a flow of `rate` frames a second gets at least when it fills the queue of its TAP, less a tenth for the sender's
