@@ -9,7 +9,7 @@ import { ClosingReporter } from './reporter.ts';
 
 const UNIT = ['test/tidy.test.ts', 'test/{unit,golden,fuzz,sim}/**/*.test.ts'];
 /** Loading is a third of their time; vitest would leave a CPU idle besides. */
-const QUICK = { testTimeout: 20_000, isolate: false, maxWorkers: '100%' };
+const QUICK = { testTimeout: 20_000, isolate: false, maxWorkers: '100%', setupFiles: ['test/unit/timers.ts'] };
 const THREADS = ['test/{threads,native}/**/*.test.ts'];
 const ALONE = [
   'test/guests/{flood,foreign,idle,migration,queues}.test.ts',

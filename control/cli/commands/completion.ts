@@ -2,6 +2,7 @@
  * `weft completion SHELL` prints a few lines that ask the hidden `weft __complete` for candidates, so that commands, options and their
  * values come from the command tree itself, and names of ports and bridges from the running daemon.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command, type Option } from 'commander';
 import { socketPath } from '../../api/socket.ts';
 import type { BondRow, BridgeRow, PortRow } from '../../switch.ts';
@@ -90,9 +91,14 @@ async function valuesOf(name: string, client: Client, typed: string, given: read
   return [];
 }
 
-function quietly(asked: Promise<string[]>): Promise<string[]> {
-  const late = new Promise<string[]>((resolve) => setTimeout(resolve, ASK_MS, []).unref());
-  return Promise.race([asked.catch(() => []), late]);
+async function quietly(asked: Promise<string[]>): Promise<string[]> {
+  const waiting = new AbortController();
+  const late = delay(ASK_MS, [], { ref: false, signal: waiting.signal }).catch(() => []);
+  try {
+    return await Promise.race([asked.catch(() => []), late]);
+  } finally {
+    waiting.abort();
+  }
 }
 
 /** What may follow; `words` ends with the word that is being typed, empty for a new one. */

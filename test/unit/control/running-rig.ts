@@ -1,5 +1,6 @@
 /** The parts of a running switch over a kernel that is a list of `ip` answers and workers that only remember what they were ordered. */
 
+import { onTestFinished } from 'vitest';
 import type { RunIp } from '../../../control/devices/ip.ts';
 import { LinkEvents } from '../../../control/devices/link-events.ts';
 import { TapDevices, type TapOpener } from '../../../control/devices/tap-device.ts';
@@ -107,7 +108,14 @@ function fakeNative(closed: number[]): { native: Addon; opener: TapOpener<Opened
   };
 }
 
-/** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says. */
+/** Nothing of it acts any more. */
+async function endOf(base: Foundation): Promise<void> {
+  base.tunnels.close();
+  base.neighbours.close();
+  await base.closeOpened(base.book.ports());
+}
+
+/** A switch whose kernel is a list of `ip` answers and whose workers answer what `answers` says; it ends with the test. */
 export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | null = null) {
   const [orders, processes]: [NewOrder[], string[]] = [[], []];
   const events: SwitchEvent[] = [];
@@ -140,6 +148,7 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
     devices: new TapDevices<OpenedTap>({ owner: 'us', opener, run: fakeIp(kernel, processes) }),
     openers: { bond: bonds, vxlan: tunnels, geneve: tunnels, gre: tunnels, ...openers },
   });
+  onTestFinished(() => endOf(base));
   base.pool = fakePool(orders, answers);
   base.listeners.add((event) => events.push(event));
   const later = (change: () => Promise<void>): void => void changes.push(change);
@@ -160,10 +169,9 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
     await new Executor(base).run(plan(modelOf(before), modelOf(after)).actions, []);
   };
   const count = (type: string) => orders.filter((order) => order.type === type).length;
-  const tunnelling = { tunnels, underlay, links, clock };
   return {
     base,
-    ...tunnelling,
+    ...{ tunnels, underlay, links, clock },
     keeper,
     kernel,
     answers,

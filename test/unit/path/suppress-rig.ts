@@ -1,7 +1,7 @@
 /**
  * A tunnel with suppression in the path, and what control keeps of it: frames of hosts at home and behind the tunnel, and who hears what.
  */
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { Neighbours } from '../../../control/running/neighbours.ts';
 import type { PortBook } from '../../../control/running/port-book.ts';
 import { Punts } from '../../../control/running/punts.ts';
@@ -70,6 +70,7 @@ export function stand({ tunnel = {}, hosts = [{}, {}], suppress = true, clampMss
   const book = { byNumber: (port: number) => ports.get(port), bridge: () => ({ number: 1 }) } as unknown as PortBook;
   const clock = { ms: 0 };
   const neighbours = new Neighbours(rig.view, book, punts, () => clock.ms);
+  onTestFinished(() => neighbours.close());
   return {
     rig,
     punts,
