@@ -9,9 +9,16 @@ import { ClosingReporter } from './reporter.ts';
 
 const UNIT = ['test/tidy.test.ts', 'test/{unit,golden,fuzz,sim}/**/*.test.ts'];
 /** Loading is a third of their time; vitest would leave a CPU idle besides. */
-const QUICK = { testTimeout: 20_000, isolate: false, maxWorkers: '100%', setupFiles: ['test/unit/timers.ts'] };
+const QUICK = {
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  isolate: false,
+  maxWorkers: '100%',
+  setupFiles: ['test/unit/timers.ts'],
+};
 const THREADS = ['test/{threads,native}/**/*.test.ts'];
 const ALONE = [
+  'test/unit/control/thousand-ports.test.ts',
   'test/guests/{flood,foreign,idle,migration,queues}.test.ts',
   'test/interop/{bond-lacp,guests-bench,prometheus}.test.ts',
   'test/netns/{bond,bond-alb,bond-monitor,bond-pair,bond-slb,churn,control-devices,counting,life-cycle}.test.ts',
@@ -29,7 +36,7 @@ export default defineConfig({
     reporters: ['default', new ClosingReporter()],
     silent: 'passed-only',
     projects: [
-      { test: { name: 'unit', include: UNIT, ...QUICK, sequence: { groupOrder: 0 } } },
+      { test: { name: 'unit', include: UNIT, exclude: ALONE, ...QUICK, sequence: { groupOrder: 0 } } },
       { test: { name: 'threads', include: THREADS, ...TWO, retry: 0, sequence: { groupOrder: 1 } } },
       {
         test: {

@@ -115,7 +115,8 @@ export class Network {
   }
 
   #addFaults(rig: Rig, node: number): void {
-    const port = 1 + this.random(this.nodes[node]!.ports.length);
+    const { ports } = this.nodes[node]!;
+    const port = ports[this.random(ports.length)]!.number;
     const shares = { dropReceived: CERTAIN / 50, dropSending: CERTAIN / 50 };
     rig.turns.addTap(new Faults(port, shares, this.random(0x7fff_ffff)));
   }

@@ -37,10 +37,11 @@ export function runningTimers(): string[] {
   return left;
 }
 
-/** Of a stack the part in files of ours; empty: there is none. */
+/** Of a stack the part in files of ours; empty where they didn't start it themselves. */
 function ownFrames(stack: string): string[] {
-  const frames = stack.split('\n').filter((line) => /\.ts:\d/.test(line) && !/node_modules|timers\.ts/.test(line));
-  return frames.length === 0 ? [] : [frames.join('\n')];
+  const frames = stack.split('\n').filter((line) => /^ *at /.test(line) && !/unit.timers\.ts/.test(line));
+  const isOwn = (line = '') => /\.ts:\d/.test(line) && !/node_modules/.test(line);
+  return isOwn(frames[0]) ? [frames.filter(isOwn).join('\n')] : [];
 }
 
 afterAll(() => {

@@ -1,4 +1,5 @@
-import { describe, expect, test, vi } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { findPeer, PEERS } from '../../../bench/peers/all.ts';
 import { tapPort, weftDocument } from '../../../bench/peers/weft-daemon.ts';
 import {
@@ -16,6 +17,15 @@ import { Daemon, hasCommand, missingCommand, placed, run } from '../../../bench/
 import { chooseScenarios, SCENARIOS } from '../../../bench/system/run.ts';
 import { pidOfPrefix, sitePrefix } from '../../../bench/system/site.ts';
 import { lastJson, parseIperf, trafgenFrame } from '../../../bench/system/tools.ts';
+
+/** A process's state, as in proc(5); empty: it is gone. */
+function stateOf(pid: string): string {
+  try {
+    return /^State:\s(.)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+  } catch {
+    return '';
+  }
+}
 
 describe('what the tools print', () => {
   test('iperf3: what arrived, in Gb/s', () => {
@@ -143,13 +153,15 @@ describe('sites and processes', () => {
 
   test('a daemon is waited for by its output and ended with what it started', async () => {
     const cleanup = new Cleanup();
-    const daemon = new Daemon(['sh', '-c', 'sleep 60 & echo ready; wait'], cleanup);
-    await daemon.until(/\bready\b/, 5);
+    const daemon = new Daemon(['sh', '-c', 'sleep 60 & echo ready $!; wait'], cleanup);
+    await daemon.until(/\bready \d+/, 5);
+    const child = /ready (\d+)/.exec(daemon.output)![1]!;
+    expect(stateOf(child)).toMatch(/[SRD]/);
     expect(daemon.running).toBe(true);
     expect(await cleanup.run()).toEqual([]);
     expect(daemon.running).toBe(false);
-    // Its child is an orphan now and gone once init has reaped it.
-    await vi.waitFor(() => expect(() => process.kill(-daemon.pid, 0)).toThrow(/ESRCH/), { timeout: 5000 });
+    // An orphan that has ended stays until init, which takes its time, has reaped it.
+    await expect.poll(() => stateOf(child), { timeout: 30_000 }).toMatch(/^[ZX]?$/);
   });
 
   test('a daemon that ends early says so with its output', async () => {

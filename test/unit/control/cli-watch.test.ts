@@ -166,7 +166,7 @@ describe('weft top on a terminal', () => {
       const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, WEFT_SOCKET: rig.path } });
       let out = '';
       child.stdout.setEncoding('utf8').on('data', (piece: string) => (out += piece));
-      const exited = once(child, 'exit');
+      const exited = once(child, 'close');
       await expect.poll(() => out, { timeout: 10_000 }).toContain('br0/web');
       child.stdin.write('q');
       expect((await exited)[0]).toBe(0);

