@@ -1,6 +1,6 @@
 /**
  * Runs the tests: `npm test` and `npm run test:all` call it once everything is built. Plain JavaScript, as native/ready.mjs is.
- * `--all` runs the long versions too; whatever else is given goes to vitest (file names, -t, --project unit|threads|devices|alone).
+ * `--all` runs the long versions too; whatever else is given goes to vitest (file names, -t, --project unit|threads|devices|bonds|alone).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,7 +1,8 @@
 /**
- * Four projects in this order: unit (quick, in parallel, no devices, modules loaded once for all files of a worker), threads (addon and real
- * workers), devices (TAPs, namespaces, other people's programs), alone (those that measure milliseconds, or take whole CPUs). Threads and
- * devices run two files at a time: most of them wait, in namespaces and folders of their own. A folder that is named nowhere is `devices`.
+ * Five projects in this order: unit (quick, in parallel, no devices, modules loaded once for all files of a worker), threads (addon and real
+ * workers), devices (TAPs, namespaces, other people's programs), bonds (which measure how long nothing came), alone (those that measure
+ * milliseconds, or take whole CPUs). Threads, devices and bonds run two files at a time: most of them wait, in namespaces and folders of
+ * their own. A folder that is named nowhere is `devices`.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -17,11 +18,12 @@ const QUICK = {
   setupFiles: ['test/unit/timers.ts'],
 };
 const THREADS = ['test/{threads,native}/**/*.test.ts'];
+const BONDS = ['test/interop/bond-lacp.test.ts', 'test/netns/{bond,bond-alb,bond-monitor,bond-pair,bond-slb}.test.ts'];
 const ALONE = [
   'test/unit/control/thousand-ports.test.ts',
   'test/guests/{flood,foreign,idle,migration,queues}.test.ts',
-  'test/interop/{bond-lacp,guests-bench,prometheus}.test.ts',
-  'test/netns/{bond,bond-alb,bond-monitor,bond-pair,bond-slb,churn,control-devices,counting,life-cycle}.test.ts',
+  'test/interop/{guests-bench,prometheus}.test.ts',
+  'test/netns/{churn,control-devices,counting,life-cycle}.test.ts',
 ];
 /**
  * On real devices a machine that stood still for a moment looks as a switch that did. One that fails is tried once more, named at the end
@@ -42,12 +44,13 @@ export default defineConfig({
         test: {
           name: 'devices',
           include: ['test/**/*.test.ts'],
-          exclude: [...UNIT, ...THREADS, ...ALONE],
+          exclude: [...UNIT, ...THREADS, ...BONDS, ...ALONE],
           ...TWO,
           sequence: { groupOrder: 2 },
         },
       },
-      { test: { name: 'alone', include: ALONE, ...PATIENT, fileParallelism: false, sequence: { groupOrder: 3 } } },
+      { test: { name: 'bonds', include: BONDS, ...TWO, sequence: { groupOrder: 3 } } },
+      { test: { name: 'alone', include: ALONE, ...PATIENT, fileParallelism: false, sequence: { groupOrder: 4 } } },
     ],
   },
 });
