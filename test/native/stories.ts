@@ -82,6 +82,15 @@ export const LISTS: Readonly<Record<string, (answer: Record<string, unknown>) =>
   files: (answer) => expect(answer).toEqual({ code: 'EMFILE', left: 0, attached: 0, ringError: 0, received: 0 }),
   budgets: (answer) => expect(answer).toEqual({ all: 50, most: 1 }),
   crowd: (answer) => expect(answer).toEqual({ all: 50, few: true }),
+  // Where frames come one by one who spoke is read again when the others were; all are read in one turn where reads are plain anyway.
+  lone: ({ rounds, ring }) => {
+    for (const { port, alone, then } of rounds as { port: number; alone: number[]; then: number[][] }[]) {
+      expect(alone).toEqual([port]);
+      expect(then.map((turn) => turn.length)).toEqual(ring === true ? [1, 1, 1, 0] : [3, 0, 0, 0]);
+      expect(then.flat().sort()).toEqual([2, 3, 4]);
+      if (ring === true) expect(then[2]).toEqual([port]);
+    }
+  },
   unsound: ({ waitNegative, ...answers }) => {
     expect(waitNegative).toEqual([0, 0]);
     expect(Object.keys(answers).length).toBe(16);

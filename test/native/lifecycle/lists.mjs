@@ -94,19 +94,19 @@ function refusals() {
 }
 
 const sum = (numbers) => numbers.reduce((all, one) => all + one, 0);
-const ip = (...args) => execFileSync('ip', args, { env: { ...process.env, LD_PRELOAD: '' } });
+/** Runs a tool without what the sanitizers preload into this process. */
+const tool = (name, ...args) => execFileSync(name, args, { env: { ...process.env, LD_PRELOAD: '' } });
+const ip = (...args) => tool('ip', ...args);
 
-function bridged() {
-  const { handle: a } = native.openTap('weft-a', 1, null);
-  const { handle: b } = native.openTap('weft-b', 1, null);
+/** TAPs that a kernel bridge joins, ports 1, 2 and so on. */
+function bridged(names = ['weft-a', 'weft-b']) {
+  const handles = names.map((name) => native.openTap(name, 1, null).handle);
   ip('link', 'add', 'weft-k', 'type', 'bridge');
-  execFileSync('sysctl', ['-qw', 'net.ipv6.conf.all.disable_ipv6=1'], { env: { ...process.env, LD_PRELOAD: '' } });
-  for (const name of ['weft-a', 'weft-b'])
-    ip('link', 'set', name, 'txqueuelen', '5000', 'mtu', '65000', 'master', 'weft-k', 'up');
+  tool('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1');
+  for (const name of names) ip('link', 'set', name, 'txqueuelen', '5000', 'mtu', '65000', 'master', 'weft-k', 'up');
   ip('link', 'set', 'weft-k', 'up');
   native.engineOpen(0, io);
-  native.attachQueue(1, a, 0);
-  native.attachQueue(2, b, 0);
+  for (const [k, handle] of handles.entries()) native.attachQueue(k + 1, handle, 0);
 }
 
 /** Sends `entries` to port 1 and turns until nothing has come for a while. Calls `visit(start, bytes, port)` for every frame. */
@@ -216,6 +216,40 @@ function crowd() {
   return { all, few: turns.size < 15 };
 }
 
+/** A turn that sends a frame to `address`, or nothing; answers the ports that its frames came from. */
+function heard(address = []) {
+  // What is received lies in the same buffers.
+  if (address.length > 0) u8.set(address, put(0, 60));
+  turn(1, address.length > 0 ? [0] : []);
+  return Array.from({ length: i32[at.block + Block.BATCHES_COUNT] }, (_, k) => {
+    const batch = at.batches + k * Batch.WORDS;
+    return new Array(i32[batch + Batch.COUNT]).fill(i32[batch + Batch.PORT]);
+  }).flat();
+}
+
+/** Three TAPs of which one speaks alone, then all three at once: who did, and whom the turns heard from then on. */
+function lone() {
+  const hosts = ['weft-b', 'weft-c', 'weft-d'].map((name, k) => ({ name, address: [2, 0, 0, 0, 0, k] }));
+  bridged(['weft-a', ...hosts.map(({ name }) => name)]);
+  for (const { name, address } of hosts) {
+    const mac = address.map((byte) => `0${byte}`).join(':');
+    tool('bridge', 'fdb', 'add', mac, 'dev', name, 'master', 'static');
+  }
+  // Who spoke is looked at again and again, for some hundred turns.
+  i32[at.block + Block.WAIT_MS] = 0;
+  for (const { address } of hosts) for (let came = heard(address); came.length === 0; ) came = heard();
+  const rounds = [];
+  for (let port = 2; rounds.length < 4; ) {
+    while (heard().length > 0);
+    const alone = heard(hosts[port - 2].address);
+    const then = [heard(new Array(6).fill(0xff)), heard(), heard(), heard()];
+    rounds.push({ port, alone, then });
+    // Not the one whose turn it would be.
+    port = then.flat()[1];
+  }
+  return { ring: io === 'io_uring', rounds };
+}
+
 /** What a device that is down refuses, and a port that isn't there: every entry once, thousands in one record. */
 function refused() {
   const { handle } = native.openTap('weft-d', 1, null);
@@ -299,10 +333,7 @@ async function twins() {
 /** Queues that the limit of open files leaves no room for: refused whole, and served once there is room. */
 function files() {
   native.closeDevice(native.openTap('weft-f', 1, null).handle);
-  const limit = (count) =>
-    execFileSync('prlimit', ['--pid', `${process.pid}`, `--nofile=${count}:`], {
-      env: { ...process.env, LD_PRELOAD: '' },
-    });
+  const limit = (count) => tool('prlimit', '--pid', `${process.pid}`, `--nofile=${count}:`);
   const open = () => readdirSync('/proc/self/fd').length;
   // What Node keeps of its first child is there already.
   limit(1024);
@@ -326,5 +357,7 @@ function fallback() {
   return { io: native.engineOpen(0, io), ringError: native.ringError(), received: turn() };
 }
 
-const answer = await { budgets, crowd, fallback, files, segments, sizes, windows, refused, unsound, twins }[story]();
+const answer = await { budgets, crowd, fallback, files, lone, segments, sizes, windows, refused, unsound, twins }[
+  story
+]();
 process.stdout.write(`${JSON.stringify(answer)}\n`);
