@@ -273,14 +273,18 @@ async function writers() {
   let mine = 0;
   while (Atomics.load(shared, 0) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   for (let round = 0; round < 400 || Atomics.load(shared, 1) === 0; round++) {
-    const entries = Array.from({ length: 1 + (round % 40) }, (_, k) => k);
-    for (const slot of entries) engine.put(slot, Buffer.alloc(60 + slot * 20, 1));
+    const entries = Array.from({ length: 1 + (round % 60) }, (_, k) => k);
+    for (const slot of entries) engine.put(slot, Buffer.alloc(60 + slot * 40, 1));
     engine.turn(new Map([[1, entries]]));
     mine += engine.sent(1);
     got.push(...reader.all());
     if (round % 50 === 0) await new Promise(setImmediate);
   }
   await over;
+  got.push(...reader.all());
+  // What the other one kept at its end, while nobody read, goes before the next frame: this one's carrier waits for no room.
+  engine.turn(new Map([[1, [0]]]));
+  mine += engine.sent(1);
   for (let k = 0; k < 5; k++) {
     engine.turn();
     got.push(...reader.all());
