@@ -12,6 +12,9 @@ import { addon } from '../../../dist/native/binding.js';
 
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
+const WAIT_MS = 20_000;
+/** How long nothing may call any more. */
+const QUIET_MS = 50;
 const [story] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'weft-sockets-'));
 const at = (name) => join(folder, name);
@@ -134,12 +137,15 @@ async function watches() {
   const called = [];
   native.sendMessage(client, Buffer.from('ab'), []);
   await new Promise((resolve) => {
+    const end = () => resolve([watching.close(), watching.close()]);
+    const never = setTimeout(end, WAIT_MS);
     const watching = native.watch(server, 'read', (...ready) => {
       called.push(ready);
-      if (native.receiveMessage(server, 1) !== null) return;
-      throw new Error('nothing was there');
+      if (native.receiveMessage(server, 1) === null) throw new Error('nothing was there');
+      if (called.length !== 2) return;
+      clearTimeout(never);
+      setTimeout(end, QUIET_MS);
     });
-    setTimeout(() => resolve([watching.close(), watching.close()]), 50);
   });
   const both = await new Promise((resolve) => {
     const watching = native.watch(server, 'both', (...ready) => resolve([watching.close(), ready][1]));
@@ -170,8 +176,10 @@ async function otherThread(fd) {
     const native = require(workerData.addon + '/weft.node');
     try { native.watch(workerData.fd, 'read', () => {}); } catch (error) { parentPort.postMessage(error.code); }`;
   const worker = new Worker(code, { eval: true, workerData: { addon: folderOf, fd } });
+  // Both may be told in one call, after which nobody would hear of its end.
+  const gone = once(worker, 'exit');
   const [answer] = await once(worker, 'message');
-  await once(worker, 'exit');
+  await gone;
   return answer;
 }
 
