@@ -15,6 +15,8 @@ const ID = 777;
 const WAIT_MS = 3000;
 /** How long nothing may come of what must get lost. */
 const SILENT_MS = 300;
+/** The sequence of requests whose answers don't count. */
+const FINDER = 60_000;
 const EXIT_CODE = 7;
 const [story, kind] = process.argv.slice(2);
 const native = addon();
@@ -127,17 +129,17 @@ async function paths() {
       const wanted = lengths.map(() => ++sequence);
       // Neighbours are found by the first.
       for (let k = 0; name === 'whole' && k < 20; k++) {
-        native.sendEcho(fd, remote, ID, 60_000, 100);
-        if ((await heard(fd, ID, [60_000], 200)).length > 0) break;
+        native.sendEcho(fd, remote, ID, FINDER, 100);
+        if ((await heard(fd, ID, [FINDER], 200)).length > 0) break;
       }
-      await heard(fd, ID, [0], 30);
       const sent = lengths.map((bytes, k) => native.sendEcho(fd, remote, ID, wanted[k], bytes));
       const left = wanted.filter((_, k) => sent[k] === 0);
       const answered = await heard(fd, ID, left.slice(0, toldCount));
       if (toldCount < left.length) answered.push(...(await heard(fd, ID, left, SILENT_MS)));
-      const relative = answered.map((text) =>
-        text.replace(/^\d+/, (digits) => String(lengths[Number(digits) - first])),
-      );
+      // Of those that found neighbours, some may be answered late.
+      const relative = answered
+        .filter((text) => !text.startsWith(`${FINDER} `))
+        .map((text) => text.replace(/^\d+/, (digits) => String(lengths[Number(digits) - first])));
       told[`${name} ${remote.includes(':') ? 6 : 4}`] = { sent, told: relative };
       native.closeDescriptor(fd);
     }
@@ -160,7 +162,9 @@ async function search() {
   router.run('ip', 'link', 'set', 'e-c', 'mtu', '1400');
   const echo = openEcho('192.0.2.1');
   const signal = new AbortController().signal;
-  const found = await longestPacket(echo, '198.51.100.1', 1500, signal);
+  let found = await longestPacket(echo, '198.51.100.1', 1500, signal);
+  // On a busy machine the router's word may come later than a search waits for it: another one is given time.
+  if (found.told === null) found = await longestPacket(echo, '198.51.100.1', 1500, signal);
   const again = await longestPacket(echo, '198.51.100.1', 1400, signal);
   echo.close();
   end();
