@@ -17,6 +17,7 @@ import {
   send,
   vxlan,
 } from './arrival-stand.mjs';
+import { setUp } from './set-up.mjs';
 
 const [story] = process.argv.slice(2);
 
@@ -233,7 +234,7 @@ function gre() {
 /** Groups, joined and left under a worker that reads: their datagrams come, those of others don't. */
 function groups() {
   ip('link', 'add', 'weft-x', 'type', 'veth', 'peer', 'name', 'weft-y');
-  for (const name of ['weft-x', 'weft-y']) ip('link', 'set', name, 'up');
+  setUp(ip, 'weft-x', 'weft-y');
   ip('addr', 'add', '10.7.0.1/24', 'dev', 'weft-x');
   ip('addr', 'add', 'fd00:7::1/64', 'dev', 'weft-x', 'nodad');
   const [device, other] = ['weft-x', 'lo'].map((name) => Number.parseInt(ip('-o', 'link', 'show', name), 10));

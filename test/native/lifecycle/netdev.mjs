@@ -21,6 +21,7 @@ import {
 } from '../../../dist/dataplane/memory/layout.js';
 import { addon } from '../../../dist/native/binding.js';
 import { regionsOf } from './hand-engine.mjs';
+import { setUp } from './set-up.mjs';
 
 const [story, io] = process.argv.slice(2);
 const native = addon();
@@ -39,7 +40,6 @@ const OWN_LARGE = 200;
 const VNET_BYTES = 12;
 const EGRESS_DOWN = 13;
 const RING_SLOTS = 1024;
-const UP_MS_MAX = 5000;
 const fact = (slot, what) => at.facts + slot * FACT_WORDS + what;
 const settings = { env: { ...process.env, LD_PRELOAD: '' } };
 const run = (command, ...args) => execFileSync(command, args, settings).toString();
@@ -49,12 +49,7 @@ const ip = (...args) => run('ip', ...args);
 function pair(mtu, workers = 1) {
   run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1');
   ip('link', 'add', 'weft-a', 'mtu', mtu, 'type', 'veth', 'peer', 'name', 'weft-b', 'mtu', mtu);
-  for (const name of ['weft-a', 'weft-b']) ip('link', 'set', name, 'up');
-  // Until the kernel has seen its carrier a device drops in silence what it is to send.
-  for (const name of ['weft-a', 'weft-b']) {
-    const isUp = () => JSON.parse(ip('-json', 'link', 'show', 'dev', name))[0].operstate === 'UP';
-    for (const end = Date.now() + UP_MS_MAX; !isUp(); ) if (Date.now() > end) throw new Error(`${name} has no carrier`);
-  }
+  setUp(ip, 'weft-a', 'weft-b');
   const opened = ['weft-a', 'weft-b'].map((name) => native.openNetdev(name, workers, RING_SLOTS, null));
   native.engineOpen(0, io);
   opened.forEach(({ handle }, k) => {
