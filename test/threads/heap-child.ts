@@ -12,7 +12,9 @@ import { tablePort } from '../rig.ts';
 import { HotEdge, HotPort, type Traffic } from './hot-port.ts';
 
 const BATCH = 64;
-const ROUNDS = 5;
+/** Rounds leave boxes until the engine has compiled what makes them: mostly two rounds, three at the most on a quiet machine. */
+const ROUNDS_MAX = 40;
+const ROUNDS_KEEPING = 5;
 const QUIET: Traffic = { batch: 0, source: 0, sources: 1, destination: 0, destinations: 1, tag: 0, bytes: 60 };
 /** Both ends send to each other's addresses. */
 const NEAR: Traffic = { ...QUIET, batch: BATCH, sources: 1024, destination: 1 << 20, destinations: 1024 };
@@ -107,7 +109,9 @@ function measure(turn: Turn, turns: number): { bytes: number; frames: number } {
   return { bytes: process.memoryUsage().heapUsed - before, frames };
 }
 
-const [name, framesWanted, keep] = [process.argv[2]!, Number(process.argv[3]), process.argv[4] === 'keep'];
+/** Scene, frames of a round, and bytes that a million frames may leave: a round with no more is the last. Or `keep`. */
+const [name, framesWanted, limit] = [process.argv[2]!, Number(process.argv[3]), process.argv[4]!];
+const keep = limit === 'keep';
 const turn = turnsOf(SCENES[name]!);
 const perTurn = SCENES[name]!.traffic.reduce((sum, traffic) => sum + traffic.batch, 0);
 const turns = Math.ceil(framesWanted / perTurn);
@@ -121,14 +125,15 @@ if (keep) {
   };
 }
 measure(turn, turns);
-const rounds: { bytes: number; frames: number; noise: number; ns: number }[] = [];
-for (let k = 0; k < ROUNDS; k++) {
+/** `grown`: bytes of the heap that a million frames left; negative when a collection took more away. */
+const rounds: { frames: number; grown: number }[] = [];
+const isLast = ({ grown }: { grown: number }) => grown <= Number(limit) && grown > -Number(limit);
+do {
   global.gc!();
   global.gc!();
   measure(turn, 0);
   const noise = measure(turn, 0).bytes;
-  const from = process.hrtime.bigint();
   const { bytes, frames } = measure(turn, turns);
-  rounds.push({ bytes, frames, noise, ns: Number(process.hrtime.bigint() - from) });
-}
+  rounds.push({ frames, grown: ((bytes - noise) / frames) * 1e6 });
+} while (keep ? rounds.length < ROUNDS_KEEPING : rounds.length < ROUNDS_MAX && !isLast(rounds.at(-1)!));
 process.stdout.write(`${JSON.stringify({ rounds, kept: kept.length })}\n`);
