@@ -1,8 +1,8 @@
 /**
  * Five projects in this order: unit (quick, in parallel, no devices, modules loaded once for all files of a worker), threads (addon and real
  * workers), devices (TAPs, namespaces, other people's programs), bonds (which measure how long nothing came), alone (those that measure
- * milliseconds, or take whole CPUs). Threads, devices and bonds run two files at a time: most of them wait, in namespaces and folders of
- * their own. A folder that is named nowhere is `devices`.
+ * milliseconds, or take whole CPUs). Threads and devices run two files at a time, bonds three: most of them wait, in namespaces and folders
+ * of their own. A folder that is named nowhere is `devices`.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -49,7 +49,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
-      { test: { name: 'bonds', include: BONDS, ...TWO, sequence: { groupOrder: 3 } } },
+      { test: { name: 'bonds', include: BONDS, ...PATIENT, maxWorkers: 3, sequence: { groupOrder: 3 } } },
       { test: { name: 'alone', include: ALONE, ...PATIENT, fileParallelism: false, sequence: { groupOrder: 4 } } },
     ],
   },
