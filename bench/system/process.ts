@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Cleanup } from './cleanup.ts';
+import { Transcript } from './transcript.ts';
 
 /** Where a command runs. Both wrappers exec, so the pid that we hold is the command's own. */
 export interface Placement {
@@ -59,7 +60,7 @@ export class Daemon {
   readonly #child: ChildProcess;
   readonly #name: string;
   readonly #ended: Promise<void>;
-  #text = '';
+  readonly #said = new Transcript();
   #running = true;
   #wake: () => void = () => {};
 
@@ -81,22 +82,18 @@ export class Daemon {
       };
       this.#child.once('close', end);
       this.#child.once('error', (error) => {
-        this.#text += error.message;
+        this.#said.note(error.message);
         end();
       });
     });
-    const keep = (chunk: Buffer) => {
-      this.#text += chunk.toString();
-      this.#wake();
-    };
-    this.#child.stdout?.on('data', keep);
-    this.#child.stderr?.on('data', keep);
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      if (stream) this.#said.follow(stream, () => this.#wake());
     this.#child.stdin?.on('error', () => {});
     cleanup.defer(`ending ${this.#name} (${this.pid})`, () => this.stop());
   }
 
   get output(): string {
-    return this.#text;
+    return this.#said.text;
   }
 
   get running(): boolean {
@@ -114,11 +111,11 @@ export class Daemon {
    */
   async until(pattern: RegExp, seconds: number, from = 0): Promise<void> {
     const deadline = Date.now() + seconds * 1000;
-    while (!pattern.test(this.#text.slice(from))) {
+    while (!pattern.test(this.output.slice(from))) {
       const left = deadline - Date.now();
       if (!this.#running || left <= 0) {
         const why = this.#running ? `said nothing like ${pattern} in ${seconds} s` : 'ended early';
-        throw new Error(`${this.#name} ${why}: ${this.#text.slice(-600).trim()}`);
+        throw new Error(`${this.#name} ${why}: ${this.output.slice(-600).trim()}`);
       }
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -131,7 +128,7 @@ export class Daemon {
   async finished(seconds: number): Promise<string> {
     await Promise.race([this.#ended, sleep(seconds * 1000)]);
     if (this.#running) throw new Error(`${this.#name} did not end within ${seconds} s`);
-    return this.#text;
+    return this.output;
   }
 
   /** SIGTERM, and after `seconds` SIGKILL. Returns when the process is gone. */

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Transcript } from '../../bench/system/transcript.ts';
 
 export interface VirtioUser {
   readonly path: string;
@@ -28,7 +29,7 @@ function device({ path, listen, mac, settings = [], queues = 1 }: VirtioUser, in
 
 export class Testpmd {
   readonly #child: ChildProcess;
-  #said = '';
+  readonly #said = new Transcript();
 
   private constructor(netns: string, folder: string, ports: readonly VirtioUser[], mode: Forwarding) {
     // Without huge pages its memory is an anonymous file, which can be shared as well.
@@ -45,7 +46,7 @@ export class Testpmd {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, RUNTIME_DIRECTORY: folder },
     });
-    for (const stream of [this.#child.stdout!, this.#child.stderr!]) stream.on('data', (data) => (this.#said += data));
+    for (const stream of [this.#child.stdout!, this.#child.stderr!]) this.#said.follow(stream, () => {});
   }
 
   /** Resolves when it forwards. `folder` is for files of its own. */
@@ -57,10 +58,10 @@ export class Testpmd {
   ): Promise<Testpmd> {
     const testpmd = new Testpmd(netns, folder, ports, mode);
     const end = performance.now() + START_MS_MAX;
-    while (!testpmd.#said.includes('Press enter to exit')) {
+    while (!testpmd.#said.text.includes('Press enter to exit')) {
       if (testpmd.#child.exitCode !== null || performance.now() > end) {
         await testpmd.close();
-        throw new Error(`testpmd did not start: ${testpmd.#said.trim().split('\n').slice(-8).join('\n')}`);
+        throw new Error(`testpmd did not start: ${testpmd.#said.text.trim().split('\n').slice(-8).join('\n')}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
