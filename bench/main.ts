@@ -7,7 +7,7 @@ import { describeMachine } from './machine.ts';
 import { PEERS } from './peers/all.ts';
 import { markdownReport, type Report, writeReport } from './report.ts';
 import type { Row } from './row.ts';
-import { runSystem, SCENARIOS } from './system/run.ts';
+import { runSystem, SCENARIOS, type SystemResult } from './system/run.ts';
 
 /** What micro/run.ts and path/run.ts export as `run`. */
 export type LevelRun = (options: LevelOptions) => Promise<{ rows: readonly Row[]; skipped: readonly string[] }>;
@@ -103,7 +103,11 @@ function makeProgram(): Command {
   ] as const;
   for (const [name, about, run, scenarios, switches] of levels) {
     const level = addLevel(program, name, about, async (flags) => {
-      const options = { ...levelOptions(flags), subject: flags.subject ?? 'weft', against: flags.against ?? [] };
+      const keep = async (result: SystemResult) => {
+        const [table] = await writeReport({ level: name, machine: await describeMachine(), ...result }, flags.out);
+        progress(`${result.rows.length} rows so far in ${table}`);
+      };
+      const options = { ...levelOptions(flags), keep, subject: flags.subject ?? 'weft', against: flags.against ?? [] };
       await finish(name, flags, await run(options));
     });
     addSwitches(level, scenarios, switches);

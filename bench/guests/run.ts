@@ -6,7 +6,7 @@ import { ovsDpdk } from '../peers/ovs-dpdk.ts';
 import { weftGuests } from '../peers/weft-guests.ts';
 import { makeRow, type Row } from '../row.ts';
 import { Cleanup, cleanUpOnSignals } from '../system/cleanup.ts';
-import type { SystemOptions } from '../system/run.ts';
+import { type SystemOptions, unmeasured } from '../system/run.ts';
 import { removeStale } from '../system/site.ts';
 import type { GuestContext, GuestScenario } from './context.ts';
 import { framesScenario } from './frames.ts';
@@ -73,15 +73,21 @@ export async function runGuests(options: SystemOptions): Promise<{ rows: Row[]; 
   try {
     const most = Math.max(...[subject, ...others].map((one) => one.hugePages));
     takeHugePages(GUEST_HUGE_PAGES + most, pages);
-    return { rows: await runAll(scenarios, { ...options, subject, others, skip }), skipped };
+    const keep = (rows: readonly Row[], rest: readonly GuestScenario[]) =>
+      options.keep({ rows, skipped: [...skipped, ...unmeasured(rest)] });
+    return { rows: await runAll(scenarios, { ...options, subject, others, skip }, keep), skipped };
   } finally {
     for (const problem of await pages.run()) options.progress(`left behind: ${problem}`);
   }
 }
 
-async function runAll(scenarios: readonly GuestScenario[], context: GuestContext): Promise<Row[]> {
+async function runAll(
+  scenarios: readonly GuestScenario[],
+  context: GuestContext,
+  keep: (rows: readonly Row[], rest: readonly GuestScenario[]) => Promise<void>,
+): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const scenario of scenarios) {
+  for (const [k, scenario] of scenarios.entries()) {
     if (scenario.weftOnly && context.subject !== weftGuests) {
       context.skip(`${scenario.name}: only weft can run it`);
       continue;
@@ -92,6 +98,7 @@ async function runAll(scenarios: readonly GuestScenario[], context: GuestContext
     } catch (error) {
       context.skip(`${scenario.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
+    await keep(rows, scenarios.slice(k + 1));
   }
   return rows;
 }

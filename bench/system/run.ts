@@ -49,6 +49,8 @@ export interface SystemOptions {
   readonly subject: string;
   readonly against: readonly string[];
   progress(text: string): void;
+  /** What was measured so far, after each scenario: whoever stops a long bench keeps it. */
+  keep(result: SystemResult): Promise<void>;
 }
 
 export interface SystemResult {
@@ -85,12 +87,18 @@ export async function runSystem(options: SystemOptions): Promise<SystemResult> {
   await removeStale(options.progress);
   const context: Context = { ...options, subject, others, skip };
   const rows: Row[] = [];
-  for (const scenario of scenarios) {
+  for (const [k, scenario] of scenarios.entries()) {
     if (missing !== null) skip(`${scenario.name}: ${missing}`);
     else if (scenario.weftOnly && subject.name !== 'weft') skip(`${scenario.name}: only weft can run it`);
     else rows.push(...(await runScenario(scenario, context)));
+    await options.keep({ rows, skipped: [...skipped, ...unmeasured(scenarios.slice(k + 1))] });
   }
   return { rows, skipped };
+}
+
+/** What a report says of scenarios whose turn has not come. */
+export function unmeasured(scenarios: readonly { readonly name: string }[]): string[] {
+  return scenarios.map(({ name }) => `${name}: not measured yet`);
 }
 
 async function runScenario(scenario: Scenario, context: Context): Promise<Row[]> {
