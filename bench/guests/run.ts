@@ -5,7 +5,7 @@ import type { GuestSwitch } from '../peers/guest-switch.ts';
 import { ovsDpdk } from '../peers/ovs-dpdk.ts';
 import { weftGuests } from '../peers/weft-guests.ts';
 import { makeRow, type Row } from '../row.ts';
-import { Cleanup, cleanUpOnSignals } from '../system/cleanup.ts';
+import { Cleanup, cleanUpAll, cleanUpOnSignals, isStopping, reasonOf } from '../system/cleanup.ts';
 import { type SystemOptions, unmeasured } from '../system/run.ts';
 import { removeStale } from '../system/site.ts';
 import type { GuestContext, GuestScenario } from './context.ts';
@@ -70,35 +70,32 @@ export async function runGuests(options: SystemOptions): Promise<{ rows: Row[]; 
   cleanUpOnSignals(options.progress);
   await removeStale(options.progress);
   const pages = new Cleanup();
+  const rows: Row[] = [];
   try {
     const most = Math.max(...[subject, ...others].map((one) => one.hugePages));
     takeHugePages(GUEST_HUGE_PAGES + most, pages);
-    const keep = (rows: readonly Row[], rest: readonly GuestScenario[]) =>
-      options.keep({ rows, skipped: [...skipped, ...unmeasured(rest)] });
-    return { rows: await runAll(scenarios, { ...options, subject, others, skip }, keep), skipped };
+    for (const [k, scenario] of scenarios.entries()) {
+      rows.push(...(await runScenario(scenario, { ...options, subject, others, skip })));
+      const left = unmeasured(scenarios.slice(k + 1));
+      if (isStopping()) return { rows, skipped: [...skipped, ...left] };
+      await options.keep({ rows, skipped: [...skipped, ...left] });
+    }
+    return { rows, skipped };
   } finally {
-    for (const problem of await pages.run()) options.progress(`left behind: ${problem}`);
+    for (const problem of await cleanUpAll()) options.progress(`left behind: ${problem}`);
   }
 }
 
-async function runAll(
-  scenarios: readonly GuestScenario[],
-  context: GuestContext,
-  keep: (rows: readonly Row[], rest: readonly GuestScenario[]) => Promise<void>,
-): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const [k, scenario] of scenarios.entries()) {
-    if (scenario.weftOnly && context.subject !== weftGuests) {
-      context.skip(`${scenario.name}: only weft can run it`);
-      continue;
-    }
-    context.progress(`${scenario.name}: ${scenario.about}`);
-    try {
-      rows.push(...(await scenario.run(context)).map(makeRow));
-    } catch (error) {
-      context.skip(`${scenario.name}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-    await keep(rows, scenarios.slice(k + 1));
+async function runScenario(scenario: GuestScenario, context: GuestContext): Promise<Row[]> {
+  if (scenario.weftOnly && context.subject !== weftGuests) {
+    context.skip(`${scenario.name}: only weft can run it`);
+    return [];
   }
-  return rows;
+  context.progress(`${scenario.name}: ${scenario.about}`);
+  try {
+    return (await scenario.run(context)).map(makeRow);
+  } catch (error) {
+    context.skip(`${scenario.name}: ${reasonOf(error)}`);
+    return [];
+  }
 }

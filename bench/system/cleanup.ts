@@ -7,7 +7,20 @@ export interface Undo {
 }
 
 const open = new Set<Cleanup>();
+const STOPPED = 'this bench was stopped';
+/** How long a measurement that hears of no end (it sleeps) is waited for. */
+const STOP_MS_MAX = 5000;
 let stopping = false;
+
+/** Whether a signal came: what runs fails for want of what was removed, and nothing new begins. */
+export function isStopping(): boolean {
+  return stopping;
+}
+
+/** Why something was not measured: that the bench was stopped, whatever then failed first. */
+export function reasonOf(error: unknown): string {
+  return stopping ? STOPPED : error instanceof Error ? error.message : String(error);
+}
 
 /** A stack of undo steps. `run` never throws: it returns what failed, and calling it twice is harmless. */
 export class Cleanup {
@@ -15,13 +28,15 @@ export class Cleanup {
 
   /** Throws while a signal is being answered: what is made now would not be removed any more. */
   constructor() {
-    if (stopping) throw new Error('this bench is being stopped');
+    if (stopping) throw new Error(STOPPED);
     open.add(this);
   }
 
-  /** Registers a step; steps run in reverse order. */
+  /** Registers a step; steps run in reverse order. Throws once a signal is being answered: whoever made the thing then runs its steps. */
   defer(what: string, run: Undo['run']): void {
     this.#steps.push({ what, run });
+    open.add(this);
+    if (stopping) throw new Error(STOPPED);
   }
 
   /** Runs and forgets every step. Returns one line for each that failed. */
@@ -46,7 +61,10 @@ export async function cleanUpAll(): Promise<string[]> {
   return problems;
 }
 
-/** On SIGINT or SIGTERM: cleans up, then exits with 128 + the signal's number. A second signal exits at once. */
+/**
+ * On SIGINT or SIGTERM: removes what was made. The bench then ends by itself, with what it has measured and 128 + the signal's number, or is
+ * ended when it takes too long. A second signal ends it at once.
+ */
 export function cleanUpOnSignals(print: (text: string) => void): void {
   for (const [signal, code] of [
     ['SIGINT', 130],
@@ -55,11 +73,16 @@ export function cleanUpOnSignals(print: (text: string) => void): void {
     process.on(signal, () => {
       if (stopping) process.exit(code);
       stopping = true;
+      process.exitCode = code;
       print(`${signal}: removing what this bench made`);
-      void cleanUpAll().then((problems) => {
-        for (const problem of problems) print(`left behind: ${problem}`);
-        process.exit(code);
-      });
+      void tellLeft(print)
+        .then(() => new Promise((resolve) => setTimeout(resolve, STOP_MS_MAX)))
+        .then(() => tellLeft(print))
+        .then(() => process.exit(code));
     });
   }
+}
+
+async function tellLeft(print: (text: string) => void): Promise<void> {
+  for (const problem of await cleanUpAll()) print(`left behind: ${problem}`);
 }

@@ -6,7 +6,7 @@ import { makeRow, type Row } from '../row.ts';
 import { bondFailover } from './bond-failover.ts';
 import { bondTcp } from './bond-tcp.ts';
 import { churn, workerKill } from './churn.ts';
-import { cleanUpAll, cleanUpOnSignals } from './cleanup.ts';
+import { cleanUpAll, cleanUpOnSignals, isStopping, reasonOf } from './cleanup.ts';
 import type { Context, Scenario } from './context.ts';
 import { idleCpu, memory, startTime, thousandTaps } from './footprint.ts';
 import { frames60 } from './frames.ts';
@@ -91,14 +91,16 @@ export async function runSystem(options: SystemOptions): Promise<SystemResult> {
     if (missing !== null) skip(`${scenario.name}: ${missing}`);
     else if (scenario.weftOnly && subject.name !== 'weft') skip(`${scenario.name}: only weft can run it`);
     else rows.push(...(await runScenario(scenario, context)));
-    await options.keep({ rows, skipped: [...skipped, ...unmeasured(scenarios.slice(k + 1))] });
+    const left = unmeasured(scenarios.slice(k + 1));
+    if (isStopping()) return { rows, skipped: [...skipped, ...left] };
+    await options.keep({ rows, skipped: [...skipped, ...left] });
   }
   return { rows, skipped };
 }
 
 /** What a report says of scenarios whose turn has not come. */
 export function unmeasured(scenarios: readonly { readonly name: string }[]): string[] {
-  return scenarios.map(({ name }) => `${name}: not measured yet`);
+  return scenarios.map(({ name }) => `${name}: not measured`);
 }
 
 async function runScenario(scenario: Scenario, context: Context): Promise<Row[]> {
@@ -108,7 +110,7 @@ async function runScenario(scenario: Scenario, context: Context): Promise<Row[]>
     const others = context.others.filter((peer) => peer.name !== 'veth' || scenario === roundTrip);
     return (await scenario.run({ ...context, others })).map(makeRow);
   } catch (error) {
-    context.skip(`${scenario.name}: ${error instanceof Error ? error.message : String(error)}`);
+    context.skip(`${scenario.name}: ${reasonOf(error)}`);
     for (const problem of await cleanUpAll()) context.progress(`left behind: ${problem}`);
     return [];
   }
