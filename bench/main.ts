@@ -135,5 +135,5 @@ try {
   process.exit(process.exitCode ?? 0);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
+  process.exit(process.exitCode ?? 1);
 }

@@ -1,5 +1,5 @@
 // A report out of rows: the markdown table that a person reads, and the files in bench/out/ (markdown, JSON, SVG).
-// Called once at the end of a bench, on the main thread.
+// Called after each scenario of `system` and `guests`, and at the end of every bench, on the main thread.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bar } from './bars.ts';

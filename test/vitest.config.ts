@@ -9,10 +9,10 @@ import { defineConfig } from 'vitest/config';
 import { ClosingReporter } from './reporter.ts';
 
 const UNIT = ['test/tidy.test.ts', 'test/{unit,golden,fuzz,sim}/**/*.test.ts'];
-/** Loading is a third of their time; vitest would leave a CPU idle besides. */
+const LIMITS = { testTimeout: 60_000, hookTimeout: 60_000 };
+/** Loading is a third of their time, so files share it; vitest would leave a CPU idle besides. */
 const QUICK = {
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  ...LIMITS,
   isolate: false,
   maxWorkers: '100%',
   setupFiles: ['test/unit/timers.ts'],
@@ -29,7 +29,7 @@ const ALONE = [
  * On real devices a machine that stood still for a moment looks as a switch that did. One that fails is tried once more, named at the end
  * (reporter.ts), and more than a few of them fail the run.
  */
-const PATIENT = { testTimeout: 60_000, hookTimeout: 60_000, retry: 1 };
+const PATIENT = { ...LIMITS, retry: 1 };
 const TWO = { ...PATIENT, maxWorkers: 2 };
 
 export default defineConfig({

@@ -1,7 +1,9 @@
 // Scenarios guests-64, -512, -1518 and -9000: frames that two guests keep going, both ways at once, through every switch in turn.
+
 import { type GuestSwitch, SWITCH_CPU } from '../peers/guest-switch.ts';
 import type { Measurement } from '../row.ts';
 import { median } from '../statistics.ts';
+import { reasonOf } from '../system/cleanup.ts';
 import { alone, betweenGuests, type GuestContext, type GuestScenario } from './context.ts';
 import { cpuDistance, isOneDistance } from './distance.ts';
 import { type PingPong, pingPong, pingPongText } from './ping-pong.ts';
@@ -53,7 +55,7 @@ async function measureInTurn(
         );
       } catch (error) {
         if (one === context.subject) throw error;
-        context.skip(`${name} against ${one.name}: ${error instanceof Error ? error.message : String(error)}`);
+        context.skip(`${name} against ${one.name}: ${reasonOf(error)}`);
         samples.delete(one);
       }
     }

@@ -5,8 +5,8 @@ import type { GuestSwitch } from '../peers/guest-switch.ts';
 import { ovsDpdk } from '../peers/ovs-dpdk.ts';
 import { weftGuests } from '../peers/weft-guests.ts';
 import { makeRow, type Row } from '../row.ts';
-import { Cleanup, cleanUpAll, cleanUpOnSignals, isStopping, reasonOf } from '../system/cleanup.ts';
-import { type SystemOptions, unmeasured } from '../system/run.ts';
+import { Cleanup, cleanUpAll, cleanUpOnSignals, reasonOf } from '../system/cleanup.ts';
+import { runInTurn, type SystemOptions, type SystemResult } from '../system/run.ts';
 import { removeStale } from '../system/site.ts';
 import type { GuestContext, GuestScenario } from './context.ts';
 import { framesScenario } from './frames.ts';
@@ -47,7 +47,7 @@ export function chooseGuestScenarios(only: readonly string[]): GuestScenario[] {
 }
 
 /** Runs the scenarios. Throws an Error on wrong names or when nothing can run; a scenario that fails is left out with its reason. */
-export async function runGuests(options: SystemOptions): Promise<{ rows: Row[]; skipped: string[] }> {
+export async function runGuests(options: SystemOptions): Promise<SystemResult> {
   const reason = guestsUnavailable();
   if (reason !== null) throw new Error(`bench guests: ${reason}`);
   const scenarios = chooseGuestScenarios(options.only);
@@ -69,18 +69,11 @@ export async function runGuests(options: SystemOptions): Promise<{ rows: Row[]; 
   if (missing !== null) throw new Error(`bench guests: ${subject.name}: ${missing}`);
   cleanUpOnSignals(options.progress);
   await removeStale(options.progress);
-  const pages = new Cleanup();
-  const rows: Row[] = [];
   try {
     const most = Math.max(...[subject, ...others].map((one) => one.hugePages));
-    takeHugePages(GUEST_HUGE_PAGES + most, pages);
-    for (const [k, scenario] of scenarios.entries()) {
-      rows.push(...(await runScenario(scenario, { ...options, subject, others, skip })));
-      const left = unmeasured(scenarios.slice(k + 1));
-      if (isStopping()) return { rows, skipped: [...skipped, ...left] };
-      await options.keep({ rows, skipped: [...skipped, ...left] });
-    }
-    return { rows, skipped };
+    takeHugePages(GUEST_HUGE_PAGES + most, new Cleanup());
+    const context = { ...options, subject, others, skip };
+    return await runInTurn(scenarios, skipped, options, (scenario) => runScenario(scenario, context));
   } finally {
     for (const problem of await cleanUpAll()) options.progress(`left behind: ${problem}`);
   }

@@ -25,8 +25,9 @@ export function reasonOf(error: unknown): string {
 /** A stack of undo steps. `run` never throws: it returns what failed, and calling it twice is harmless. */
 export class Cleanup {
   readonly #steps: Undo[] = [];
+  #running: Promise<string[]> | null = null;
 
-  /** Throws while a signal is being answered: what is made now would not be removed any more. */
+  /** Throws while a signal is being answered: nothing new begins. */
   constructor() {
     if (stopping) throw new Error(STOPPED);
     open.add(this);
@@ -39,8 +40,15 @@ export class Cleanup {
     if (stopping) throw new Error(STOPPED);
   }
 
-  /** Runs and forgets every step. Returns one line for each that failed. */
-  async run(): Promise<string[]> {
+  /** Runs and forgets every step, one after the other also for a second caller. Returns one line for each that failed. */
+  run(): Promise<string[]> {
+    this.#running ??= this.#undo().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #undo(): Promise<string[]> {
     const problems: string[] = [];
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {

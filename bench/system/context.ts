@@ -1,6 +1,8 @@
 // What every scenario gets, and the two steps that they share: one measurement on one fresh site, and interleaved pairs of them.
+
 import type { Attached, Peer, StartOptions } from '../peers/peer.ts';
 import type { Measurement } from '../row.ts';
+import { reasonOf } from './cleanup.ts';
 import { connectHosts, type Hosts } from './hosts.ts';
 import { openSite, type Site } from './site.ts';
 
@@ -107,7 +109,7 @@ export async function compareRates(
         ...(what.note === undefined ? {} : { note: what.note }),
       });
     } catch (error) {
-      context.skip(`${title}: ${error instanceof Error ? error.message : String(error)}`);
+      context.skip(`${title}: ${reasonOf(error)}`);
     }
   }
   return rows;

@@ -106,7 +106,8 @@ export class Daemon {
   }
 
   /**
-   * Resolves once the output matches, what comes before character `from` left out; throws with the output's end when the process ends
+   * Resolves once the output matches, what comes before character `from` left out (of a line that was begun before, its end; what stood behind
+   * that line may be seen again); throws with the output's end when the process ends
    * before, or after `seconds`.
    */
   async until(pattern: RegExp, seconds: number, from = 0): Promise<void> {

@@ -1,7 +1,9 @@
 // Scenario round-trip: what a switch adds to a round trip, as the difference of percentiles to a bare veth pair (and to the Linux bridge).
 // ICMP echo answered by the receiver's kernel, sent by a spinning process: nobody is woken but the switch, so the switch is what is measured.
+
 import type { Idle, Peer } from '../peers/peer.ts';
 import type { Measurement } from '../row.ts';
+import { reasonOf } from './cleanup.ts';
 import { type Context, interleave, onPeer, type Scenario } from './context.ts';
 import { type EchoTimes, echoTimes, missingTool } from './tools.ts';
 
@@ -57,7 +59,7 @@ async function compare(context: Context, variant: Variant, other: Peer): Promise
       pairs: pairs.map(([subject, against]) => ({ subject: subject[which], against: against[which] })),
     }));
   } catch (error) {
-    context.skip(`${title}: ${error instanceof Error ? error.message : String(error)}`);
+    context.skip(`${title}: ${reasonOf(error)}`);
     return [];
   }
 }

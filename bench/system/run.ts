@@ -86,21 +86,32 @@ export async function runSystem(options: SystemOptions): Promise<SystemResult> {
   cleanUpOnSignals(options.progress);
   await removeStale(options.progress);
   const context: Context = { ...options, subject, others, skip };
-  const rows: Row[] = [];
-  for (const [k, scenario] of scenarios.entries()) {
-    if (missing !== null) skip(`${scenario.name}: ${missing}`);
-    else if (scenario.weftOnly && subject.name !== 'weft') skip(`${scenario.name}: only weft can run it`);
-    else rows.push(...(await runScenario(scenario, context)));
-    const left = unmeasured(scenarios.slice(k + 1));
-    if (isStopping()) return { rows, skipped: [...skipped, ...left] };
-    await options.keep({ rows, skipped: [...skipped, ...left] });
-  }
-  return { rows, skipped };
+  return runInTurn(scenarios, skipped, options, async (scenario) => {
+    if (missing === null && (!scenario.weftOnly || subject.name === 'weft')) return runScenario(scenario, context);
+    skip(`${scenario.name}: ${missing ?? 'only weft can run it'}`);
+    return [];
+  });
 }
 
-/** What a report says of scenarios whose turn has not come. */
-export function unmeasured(scenarios: readonly { readonly name: string }[]): string[] {
-  return scenarios.map(({ name }) => `${name}: not measured`);
+/** Runs one scenario after the other and keeps what is there after each; until a signal comes. Nothing that they made is left then. */
+export async function runInTurn<S extends { readonly name: string }>(
+  scenarios: readonly S[],
+  skipped: readonly string[],
+  options: Pick<SystemOptions, 'keep' | 'progress'>,
+  run: (scenario: S) => Promise<readonly Row[]>,
+): Promise<SystemResult> {
+  const rows: Row[] = [];
+  for (const [k, scenario] of scenarios.entries()) {
+    rows.push(...(await run(scenario)));
+    const left = scenarios.slice(k + 1).map(({ name }) => `${name}: not measured`);
+    const result = { rows, skipped: [...skipped, ...left] };
+    if (isStopping()) {
+      for (const problem of await cleanUpAll()) options.progress(`left behind: ${problem}`);
+      return result;
+    }
+    await options.keep(result);
+  }
+  return { rows, skipped };
 }
 
 async function runScenario(scenario: Scenario, context: Context): Promise<Row[]> {

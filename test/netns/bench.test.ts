@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import type { Report } from '../../bench/report.ts';
 import { pidOfPrefix } from '../../bench/system/site.ts';
 import { describeNeeds } from '../needs.ts';
@@ -28,8 +28,9 @@ describeNeeds({ root: true, addon: true, tools: ['ip', 'ping', 'sleep'], because
   afterAll(() => rmSync(out, { recursive: true, force: true }));
 
   it('keeps what it has measured, says what it has not, and removes what it made', async () => {
-    const args = [BENCH, 'system', '--quick', '--only', 'start,memory', '--out', out];
+    const args = [BENCH, 'system', '--quick', '--only', 'start,memory', '--against', 'linux-bridge', '--out', out];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    onTestFinished(() => void child.kill('SIGKILL'));
     const closed = once(child, 'close');
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {

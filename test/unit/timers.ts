@@ -1,6 +1,7 @@
 /**
  * Set-up of the project `unit` (vitest.config.ts), for every file. Files of a worker share modules and globals, so a timer that outlives
- * its test acts in another file's: a bond goes on asking through a spy that counts who asks. A file that leaves one running fails for it.
+ * its test acts in another file's: a bond goes on asking through a spy that counts who asks. A file that leaves one of the
+ * global `setTimeout` or `setInterval` running fails for it.
  */
 import { afterAll } from 'vitest';
 

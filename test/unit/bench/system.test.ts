@@ -151,6 +151,20 @@ describe('sites and processes', () => {
     await expect(run([process.execPath, '-e', 'console.error("no way");process.exit(3)'])).rejects.toThrow(/no way/);
   });
 
+  test('steps run one after the other, newest first, also when two want them run', async () => {
+    const cleanup = new Cleanup();
+    const done: string[] = [];
+    cleanup.defer('last', () => void done.push('last'));
+    cleanup.defer('first', async () => {
+      await new Promise(setImmediate);
+      done.push('first');
+    });
+    const all = await Promise.all([cleanup.run(), cleanup.run().then(() => done.push('second caller'))]);
+    expect([all[0], done]).toEqual([[], ['first', 'last', 'second caller']]);
+    expect(await cleanup.run()).toEqual([]);
+    expect(done).toHaveLength(3);
+  });
+
   test('a daemon is waited for by its output and ended with what it started', async () => {
     const cleanup = new Cleanup();
     const daemon = new Daemon(['sh', '-c', 'sleep 60 & echo ready $!; wait'], cleanup);

@@ -166,10 +166,10 @@ describe('weft top on a terminal', () => {
       const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, WEFT_SOCKET: rig.path } });
       let out = '';
       child.stdout.setEncoding('utf8').on('data', (piece: string) => (out += piece));
-      const exited = once(child, 'close');
+      const closed = once(child, 'close');
       await expect.poll(() => out, { timeout: 10_000 }).toContain('br0/web');
       child.stdin.write('q');
-      expect((await exited)[0]).toBe(0);
+      expect((await closed)[0]).toBe(0);
       expect(out.startsWith('\u001b[?1049h')).toBe(true);
       expect(out.endsWith('\u001b[?25h\u001b[?1049l')).toBe(true);
     },

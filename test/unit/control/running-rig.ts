@@ -152,8 +152,7 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
   base.pool = fakePool(orders, answers);
   base.listeners.add((event) => events.push(event));
   const later = (change: () => Promise<void>): void => void changes.push(change);
-  const keeper = new LinkKeeper(base, later);
-  const devices = new DeviceKeeper(base, later);
+  const [keeper, devices] = [new LinkKeeper(base, later), new DeviceKeeper(base, later)];
   base.deviceChanged = (opened) => devices.hear(opened);
   const settle = async () => {
     for (const change of changes.splice(0)) await change();
@@ -168,10 +167,12 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
     if (base.book.bridges().length === 0) await start([]);
     await new Executor(base).run(plan(modelOf(before), modelOf(after)).actions, []);
   };
-  const count = (type: string) => orders.filter((order) => order.type === type).length;
   return {
     base,
-    ...{ tunnels, underlay, links, clock },
+    tunnels,
+    underlay,
+    links,
+    clock,
     keeper,
     kernel,
     answers,
@@ -182,6 +183,6 @@ export function rig(openers: Foundation['openers'] = {}, memory: BondMemory | nu
     settle,
     start,
     apply,
-    count,
+    count: (type: string) => orders.filter((order) => order.type === type).length,
   };
 }

@@ -10,7 +10,7 @@ const TIMER_MS_MAX = 50;
 const ROWS_MS_MAX = 400;
 const TRIES = 5;
 
-it(`a scrape takes at most ${SCRAPE_MS_MAX} ms and delays no timer by more than ${TIMER_MS_MAX} ms`, async () => {
+it(`a scrape of 1,000 ports takes at most ${SCRAPE_MS_MAX} ms and delays no timer by more than ${TIMER_MS_MAX} ms`, async () => {
   const ports = Array.from({ length: 1000 }, (_, i) =>
     portSample(`br${i % 10}`, `port${i}`, { speed: 1e10, receiveBytes: i * 1e9 }),
   );
@@ -41,7 +41,7 @@ it(`a scrape takes at most ${SCRAPE_MS_MAX} ms and delays no timer by more than 
   if (process.env.WEFT_TEST_VERBOSE !== undefined) console.log(best);
 });
 
-it(`the rows of VLANs of as many trunks take at most ${ROWS_MS_MAX} ms`, async () => {
+it(`the rows of VLANs of 1,000 trunks take at most ${ROWS_MS_MAX} ms`, async () => {
   const { base, start } = rig();
   await start([tap('a', { vlan: { tag: 10 } }), ...Array.from({ length: 1000 }, (_, k) => tap(`t${k}`))]);
   const took = Array.from({ length: TRIES }, () => {
