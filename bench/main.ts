@@ -1,5 +1,5 @@
 // `npm run bench -- micro|path|system|guests`: measures, prints a markdown table on stdout and writes table, JSON and picture to bench/out/.
-// Progress goes to stderr. Exit codes: 0 measured, 1 failed or a "must" missed with --strict, 2 wrong usage.
+// Progress goes to stderr. Exit codes: 0 measured, 1 failed or a "must" missed with --strict, 2 wrong usage, 130 or 143 stopped by a signal.
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { GUEST_SCENARIOS, GUEST_SWITCHES, runGuests } from './guests/run.ts';

@@ -1,5 +1,4 @@
 // Scenarios guests-64, -512, -1518 and -9000: frames that two guests keep going, both ways at once, through every switch in turn.
-
 import { type GuestSwitch, SWITCH_CPU } from '../peers/guest-switch.ts';
 import type { Measurement } from '../row.ts';
 import { median } from '../statistics.ts';

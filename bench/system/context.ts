@@ -1,5 +1,4 @@
 // What every scenario gets, and the two steps that they share: one measurement on one fresh site, and interleaved pairs of them.
-
 import type { Attached, Peer, StartOptions } from '../peers/peer.ts';
 import type { Measurement } from '../row.ts';
 import { reasonOf } from './cleanup.ts';

@@ -1,6 +1,5 @@
 // Scenario round-trip: what a switch adds to a round trip, as the difference of percentiles to a bare veth pair (and to the Linux bridge).
 // ICMP echo answered by the receiver's kernel, sent by a spinning process: nobody is woken but the switch, so the switch is what is measured.
-
 import type { Idle, Peer } from '../peers/peer.ts';
 import type { Measurement } from '../row.ts';
 import { reasonOf } from './cleanup.ts';

@@ -23,9 +23,9 @@ function onInterrupt(stop: () => void): () => void {
   };
 }
 
-/** A port, of a tunnel with the far end, which a daemon of an older version leaves out. */
-function placeOf(port: string, remote: string | null | undefined): string {
-  return remote == null ? port : `${port} (${remote})`;
+/** A port, of a tunnel with the far end. */
+function placeOf(port: string, remote: string | null): string {
+  return remote === null ? port : `${port} (${remote})`;
 }
 
 function detail(event: SwitchEvent | EventsLost): { subject: string; text: string; colour: Colour } {

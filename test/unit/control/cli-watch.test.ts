@@ -167,13 +167,12 @@ describe('weft top on a terminal', () => {
       let out = '';
       child.stdout.setEncoding('utf8').on('data', (piece: string) => (out += piece));
       const closed = once(child, 'close');
-      await expect.poll(() => out, { timeout: 10_000 }).toContain('br0/web');
+      await expect.poll(() => out, { timeout: 30_000 }).toContain('br0/web');
       child.stdin.write('q');
       expect((await closed)[0]).toBe(0);
       expect(out.startsWith('\u001b[?1049h')).toBe(true);
       expect(out.endsWith('\u001b[?25h\u001b[?1049l')).toBe(true);
     },
-    20_000,
   );
 });
 
